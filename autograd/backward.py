@@ -1,0 +1,420 @@
+"""The walk backwards: visit recorded nodes in descending number, each once, without recursion.
+
+A node's number is larger than those of all its inputs, so when the largest pending number is taken
+from the heap, every contribution to its gradient has arrived. Gradients travel as plain arrays;
+only under `create_graph` do they travel as variables, and then the gates that a backward is written
+with are recorded like any others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from heapq import heapify, heappop, heappush
+from typing import Any
+
+import numpy as np
+from tapegrad.autograd import engine
+from tapegrad.autograd.arrays import FLOATS, MODULES, device_of, module_of
+from tapegrad.autograd.engine import (
+    Leaf,
+    Mode,
+    Node,
+    Variable,
+    cast,
+    describe,
+    get_mode,
+    leaf,
+    mode,
+    output,
+    wrap,
+    written_since,
+)
+from tapegrad.autograd.gates.broadcasting import sum_to
+
+
+def backward(
+    tensors: Variable | Sequence[Variable],
+    grad_tensors: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Variable | Sequence[Variable] | None = None,
+) -> None:
+    """Add to `.grad` of every leaf (or of `inputs` only) the gradient of `tensors`.
+
+    Each output that is not a single element needs its entry in `grad_tensors`, the vector of the
+    vector-Jacobian product. What the walk has consumed is freed unless `retain_graph`, which
+    defaults to `create_graph`.
+
+    >>> import tapegrad as tg
+    >>> x = tg.tensor([1.0, 2.0], requires_grad=True)
+    >>> tg.autograd.backward((x * x).sum())
+    >>> x.grad
+    tensor([2., 4.])
+    """
+    roots = _roots("backward", tensors, grad_tensors, create_graph)
+    retain = create_graph if retain_graph is None else retain_graph
+    if inputs is None:
+        _walk(roots, retain, create_graph, None)
+        return
+    targets = _as_list(inputs)
+    if not targets:
+        raise RuntimeError("backward: inputs= is empty; name at least one tensor")
+    for target, gradient in zip(
+        targets, _gradients("backward", roots, targets, retain, create_graph), strict=True
+    ):
+        if gradient is not None:
+            accumulate(target, gradient, create_graph, own=True)
+
+
+def grad(
+    outputs: Variable | Sequence[Variable],
+    inputs: Variable | Sequence[Variable],
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool | None = None,
+    materialize_grads: bool = False,
+) -> tuple[Any, ...]:
+    """The gradients of `outputs` with respect to `inputs`, as new tensors; `.grad` is not touched.
+
+    With `create_graph` the gradients are recorded, so that they can be differentiated again, to any
+    order. An input the outputs do not depend on is a RuntimeError, or None under `allow_unused`,
+    or zeros under `materialize_grads`.
+
+    >>> import tapegrad as tg
+    >>> x = tg.tensor(3.0, requires_grad=True)
+    >>> (dx,) = tg.autograd.grad(x**3, x, create_graph=True)
+    >>> dx.item(), tg.autograd.grad(dx, x)[0].item()
+    (27.0, 18.0)
+    """
+    roots = _roots("grad", outputs, grad_outputs, create_graph)
+    retain = create_graph if retain_graph is None else retain_graph
+    targets = _as_list(inputs)
+    found = _gradients("grad", roots, targets, retain, create_graph)
+    if materialize_grads:
+        allow_unused = True
+    results = []
+    for position, (target, gradient) in enumerate(zip(targets, found, strict=True)):
+        if gradient is None and not allow_unused:
+            raise RuntimeError(
+                f"grad: the outputs do not depend on input {position} ({describe(target)}); "
+                "pass allow_unused=True to get None for it"
+            )
+        if gradient is None:
+            data = target._data
+            zeros = module_of(data).zeros(data.shape, data.dtype)
+            results.append(wrap(zeros) if materialize_grads else None)
+        else:
+            results.append(gradient if create_graph else wrap(gradient))
+    return tuple(results)
+
+
+def _as_list(tensors: Variable | Sequence[Variable]) -> list[Variable]:
+    return [tensors] if isinstance(tensors, Variable) else list(tensors)
+
+
+def _roots(
+    name: str, tensors: Variable | Sequence[Variable], gradients: Any, create_graph: bool
+) -> list[tuple[Node, Any]]:
+    """The nodes to start from with their gradients, checked."""
+    outputs = _as_list(tensors)
+    if gradients is None or isinstance(gradients, Variable) or hasattr(gradients, "dtype"):
+        given = [gradients] * len(outputs) if gradients is None else [gradients]
+    else:
+        given = list(gradients)
+    if len(given) != len(outputs):
+        raise RuntimeError(f"{name}: {len(outputs)} outputs but {len(given)} gradients")
+    roots = []
+    for tensor, gradient in zip(outputs, given, strict=True):
+        node = tensor._node
+        if node is None:
+            raise RuntimeError(
+                f"{name}: the tensor {describe(tensor)} was not recorded: nothing it depends on "
+                "requires a gradient, or it was computed under no_grad or detached"
+            )
+        roots.append((node, _seed(name, tensor, gradient, create_graph)))
+    return roots
+
+
+def _seed(name: str, tensor: Variable, gradient: Any, create_graph: bool) -> Any:
+    data = tensor._data
+    if gradient is None:
+        if data.size != 1:
+            raise RuntimeError(
+                f"{name}: the output has shape {tuple(data.shape)}; only a single element has a "
+                "gradient of its own. Reduce it (.sum(), .mean()), or pass its gradient"
+            )
+        gradient = data.dtype.type(1) if data.ndim == 0 else module_of(data).ones_like(data)
+    given = gradient._data if isinstance(gradient, Variable) else gradient
+    if type(given) not in MODULES:
+        given = gradient = np.asarray(given, dtype=data.dtype)
+    if given.shape != data.shape:
+        raise RuntimeError(
+            f"{name}: the gradient has shape {tuple(given.shape)}, the output {tuple(data.shape)}"
+        )
+    if device_of(given) != device_of(data):
+        raise RuntimeError(
+            f"{name}: the gradient is on {device_of(given)} but the output on {device_of(data)}"
+        )
+    if given.dtype != data.dtype:
+        gradient = cast(gradient, dtype=data.dtype)
+    if create_graph:
+        return gradient if isinstance(gradient, Variable) else wrap(gradient)
+    return gradient._data if isinstance(gradient, Variable) else gradient
+
+
+def _gradients(
+    name: str,
+    roots: list[tuple[Node, Any]],
+    inputs: list[Variable],
+    retain: bool,
+    create_graph: bool,
+) -> list[Any]:
+    """The gradient that arrives at each of `inputs` (None where none does)."""
+    captured: dict[int, Any] = {}
+    for position, variable in enumerate(inputs):
+        if variable._node is None:
+            raise RuntimeError(
+                f"{name}: input {position} ({describe(variable)}) does not require a gradient; "
+                "set requires_grad before computing the outputs"
+            )
+        captured[variable._node.number] = None
+    _walk(roots, retain, create_graph, captured)
+    return [captured[variable._node.number] for variable in inputs]  # type: ignore[union-attr]
+
+
+def reachable(nodes: Iterable[Node], least: int = 0) -> list[Node]:
+    """Every node the given ones were computed from, numbers ascending, from `least` on."""
+    seen: dict[int, Node] = {}
+    stack = list(nodes)
+    while stack:
+        node = stack.pop()
+        if node.number < least or node.number in seen:
+            continue
+        seen[node.number] = node
+        stack.extend(node for node in node.inputs if node is not None)
+    return [seen[number] for number in sorted(seen)]
+
+
+def _leading(roots: list[tuple[Node, Any]], targets: dict[int, Any]) -> set[int]:
+    """The numbers of the nodes on a path from the roots to a target."""
+    leading = set(targets)
+    for node in reachable((node for node, _ in roots), min(targets, default=0)):
+        if any(before is not None and before.number in leading for before in node.inputs):
+            leading.add(node.number)
+    return leading
+
+
+def _walk(
+    roots: list[tuple[Node, Any]], retain: bool, create_graph: bool, captured: dict[int, Any] | None
+) -> None:
+    """Carry gradients from the roots to the leaves, or to the nodes numbered in `captured`."""
+    found = get_mode()
+    recording = Mode(create_graph, (), found.anomaly)
+    wanted = None if captured is None else _leading(roots, captured)
+    # number -> [node, gradient so far, whether the gradient is a buffer of our own]
+    pending: dict[int, list[Any]] = {}
+    for node, gradient in roots:
+        _arrive(pending, node, gradient)
+    heap = [-number for number in pending]
+    heapify(heap)
+    mode.set(recording)
+    try:
+        with np.errstate(all="ignore"):
+            while heap:
+                node, gradient, own = pending.pop(-heappop(heap))
+                if not node.shape:
+                    node.grad = (
+                        gradient._data if create_graph else gradient
+                    )  # scalars keep theirs, to be printed and drawn
+                if node.notes is not None:
+                    gradient = _attend(node, gradient)
+                if captured is not None and node.number in captured:
+                    captured[node.number] = gradient if create_graph or own else _private(gradient)
+                    if not any(n is not None and n.number in wanted for n in node.inputs):  # type: ignore[operator]
+                        continue
+                if node.gate is leaf:
+                    if captured is None and (variable := node.variable()) is not None:
+                        accumulate(variable, gradient, create_graph, own)
+                    continue
+                if node.gate is output:
+                    parent = node.inputs[0]
+                    if parent.number not in pending:
+                        heappush(heap, -parent.number)
+                        pending[parent.number] = [parent, [None] * len(parent.shape), False]
+                    pending[parent.number][1][node.params["index"]] = gradient
+                    continue
+                gradients = _through(node, gradient, create_graph, found.anomaly)
+                if not retain and node.saved is not node.gate.nothing:
+                    node.saved = None
+                for before, arriving in zip(node.inputs, gradients, strict=True):
+                    if before is None or arriving is None:
+                        continue
+                    if wanted is not None and before.number not in wanted:
+                        continue
+                    if arriving.shape != before.shape:
+                        arriving = _fit(node, arriving, before)
+                    if arriving.dtype is not before.dtype and arriving.dtype != before.dtype:
+                        arriving = cast(arriving, dtype=before.dtype)
+                    number = before.number
+                    entry = pending.get(number)
+                    if entry is None:
+                        pending[number] = [before, arriving, False]
+                        heappush(heap, -number)
+                    else:
+                        _add(entry, arriving)
+    finally:
+        mode.set(found)
+
+
+def _arrive(pending: dict[int, list[Any]], node: Node, gradient: Any) -> None:
+    if node.number in pending:
+        _add(pending[node.number], gradient)
+    else:
+        pending[node.number] = [node, gradient, False]
+
+
+def _add(entry: list[Any], arriving: Any) -> None:
+    """Gradients that meet add up; in place once the sum is a buffer of our own."""
+    if entry[2]:
+        entry[1] += arriving
+    else:
+        entry[1] = entry[1] + arriving
+        entry[2] = not isinstance(entry[1], Variable)
+
+
+def _through(node: Node, gradient: Any, create_graph: bool, anomaly: bool) -> Sequence[Any]:
+    """One gate backwards: the gradients of its inputs from the gradient of its output."""
+    gate, saved = node.gate, node.saved
+    if saved is None:
+        raise RuntimeError(
+            f"backward: gate '{gate.name}' (#{node.number}) was consumed by an earlier backward, "
+            "which freed the values it needs. Pass retain_graph=True to that one, or run the "
+            "forward pass again"
+        )
+    if engine.last_write > node.number:
+        _check_overwritten(node, saved)
+    if type(gradient) is list:
+        gradient = _complete(node, gradient, create_graph)
+    if create_graph:
+        saved = _rewrapped(node, saved)
+    try:
+        gradients = gate.backward(node, gradient, *saved, **node.params)
+    except Exception as error:
+        error.add_note(
+            f"in the backward of gate '{gate.name}' (#{node.number}) {node.origin}".rstrip()
+        )
+        raise
+    if type(gradients) is not tuple:
+        gradients = (gradients,)
+    if anomaly:
+        _check_anomaly(node, gradients)
+    return gradients
+
+
+def _fit(node: Node, gradient: Any, before: Node) -> Any:
+    """A gradient of the broadcast shape summed back to the shape of the input."""
+    lead = gradient.ndim - len(before.shape)
+    if lead < 0 or any(
+        n not in (1, m) for n, m in zip(before.shape, gradient.shape[lead:], strict=True)
+    ):
+        raise RuntimeError(
+            f"backward: gate '{node.gate.name}' (#{node.number}) gave a gradient of shape "
+            f"{tuple(gradient.shape)} to an input of shape {tuple(before.shape)}"
+        )
+    return sum_to(gradient, shape=before.shape)
+
+
+def _complete(node: Node, gradients: list[Any], create_graph: bool) -> list[Any]:
+    """Zeros for the outputs that died unused."""
+    known = next(g for g in gradients if g is not None)
+    xp = module_of(engine.array_of(known))
+    for i, gradient in enumerate(gradients):
+        if gradient is None:
+            zeros = xp.zeros(node.shape[i], node.dtype)
+            gradients[i] = wrap(zeros) if create_graph else zeros
+    return gradients
+
+
+def _rewrapped(node: Node, saved: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The saved arrays as variables at their places on the tape, so that reading them records."""
+    if saved is node.gate.nothing:
+        return saved
+    out = saved[0]
+    if type(out) is tuple:
+        outputs = node.gate.outputs
+        if outputs == 1:
+            out = (wrap(out[0], node), *out[1:])
+        else:
+            out = tuple(
+                wrap(part, Node(output, (node,), None, {"index": i}, part))
+                for i, part in enumerate(out)
+            )
+    elif type(out) in MODULES:
+        out = wrap(out, node)
+    values = (
+        wrap(value, before) if type(value) in MODULES and value.dtype in FLOATS else value
+        for value, before in zip(saved[1:], node.inputs, strict=True)
+    )
+    return (out, *values)
+
+
+def _attend(node: Node, gradient: Any) -> Any:
+    """Hooks, retained gradients, and those an open tape asked to keep."""
+    notes: dict[str, Any] = node.notes  # type: ignore[assignment]
+    for hook in list(notes.get("hooks", {}).values()):
+        recorded = isinstance(gradient, Variable)
+        replaced = hook(gradient if recorded else wrap(gradient))
+        if replaced is not None:
+            gradient = replaced if recorded else engine.array_of(replaced)
+    if "kept" in notes or not node.shape:
+        node.grad = engine.array_of(gradient)
+    if "retained" in notes and (variable := notes["retained"]()) is not None:
+        accumulate(variable, gradient, isinstance(gradient, Variable))
+    return gradient
+
+
+def accumulate(variable: Variable, gradient: Any, create_graph: bool, own: bool = False) -> None:
+    """Add a gradient to `.grad`, which stays a private, writable array that aliases nothing."""
+    before = variable.grad
+    if create_graph:
+        variable.grad = gradient if before is None else before + gradient
+    elif before is None:
+        variable.grad = wrap(gradient if own else _private(gradient))
+    elif before._node is not None or isinstance(before._data, np.generic):
+        variable.grad = wrap(before._data + gradient)
+    else:
+        before._data += gradient
+
+
+def _private(gradient: Any) -> Any:
+    if isinstance(gradient, np.generic):
+        return gradient
+    return module_of(gradient).array(gradient, copy=True, order="C")
+
+
+def _check_overwritten(node: Node, saved: tuple[Any, ...]) -> None:
+    names = ("out", *node.gate.input_names)
+    for value, name, source in zip(saved, names, (node, *node.inputs), strict=False):
+        if value is not None and written_since(value, source, node.number):
+            what = "its output" if name == "out" else f"its input {name}"
+            raise RuntimeError(
+                f"backward: gate '{node.gate.name}' (#{node.number}) needs {what}, which was "
+                "overwritten in place after it was recorded. Write into a clone, or write after "
+                "backward" + (f"; recorded at {node.origin}" if node.origin else "")
+            )
+
+
+def _check_anomaly(node: Node, gradients: Sequence[Any]) -> None:
+    for gradient in gradients:
+        if gradient is None:
+            continue
+        data = engine.array_of(gradient)
+        if bool(module_of(data).isnan(data).any()):
+            raise RuntimeError(
+                f"backward: gate '{node.gate.name}' (#{node.number}) gave NaN"
+                + (f"; recorded at {node.origin}" if node.origin else "")
+            )
+
+
+__all__ = ["Leaf", "backward", "grad", "reachable"]

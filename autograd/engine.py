@@ -1,0 +1,558 @@
+"""Recording: gates, the nodes they leave on the tape, and the variables that carry values.
+
+A `Gate` is a differentiable primitive with its forward and its backward side by side. Calling it on
+variables runs the forward and, when a gradient is wanted, leaves a `Node` that points to the nodes
+of its inputs. Calling it on plain arrays only computes: that is how a backward, written once in
+terms of gates, runs at full speed on arrays in first order and is itself recorded under
+`create_graph=True`. The walk backwards is in `backward.py`.
+
+What a node keeps is what its gate says the gradient needs, and never a variable, so there are no
+reference cycles and dropping the result frees the graph.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import sys
+import weakref
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any, ClassVar
+
+import numpy as np
+from tapegrad.autograd.arrays import (
+    DTYPES,
+    FLOATS,
+    MODULES,
+    Array,
+    device_of,
+    get_default_dtype,
+    module_of,
+    result_type,
+)
+
+next_number = itertools.count(1).__next__  # the order of recording, which is a topological order
+
+
+class ShapeError(ValueError, RuntimeError):
+    """Shapes that do not fit. A ValueError as in NumPy and a RuntimeError as in PyTorch."""
+
+
+class Variable:
+    """A value and its place on the tape; `Tensor` adds the methods people use.
+
+    `_data` is an array or, for a 0-d result on a CPU, a NumPy scalar (ten times quicker to compute
+    with); `_node` is None unless a gradient is wanted.
+    """
+
+    __slots__ = ("__weakref__", "_data", "_name", "_node", "grad")
+    _data: Array
+    _node: Node | None
+    _name: str | None
+    grad: Any
+
+
+class Node:
+    """One step of the tape: a gate, the nodes of its inputs, and what its backward needs."""
+
+    __slots__ = (
+        "__weakref__",
+        "dtype",
+        "gate",
+        "grad",
+        "inputs",
+        "notes",
+        "number",
+        "params",
+        "saved",
+        "shape",
+        "value",
+    )
+
+    def __init__(
+        self,
+        gate: Gate,
+        inputs: tuple[Node | None, ...],
+        saved: tuple[Any, ...] | None,
+        params: dict[str, Any],
+        out: Array,
+    ) -> None:
+        self.gate = gate
+        self.number = next_number()
+        self.inputs = inputs
+        self.saved = saved  # (out, *inputs), None where not needed; None once consumed
+        self.params = params
+        self.shape = shape = out.shape
+        self.dtype = out.dtype
+        self.value = None if shape else out  # scalars stay to be printed and drawn: they are free
+        self.grad: Any = None  # likewise, once backward has passed
+        self.notes: dict[str, Any] | None = None  # name, origin, hooks: what few nodes have
+
+    def note(self, key: str, value: Any) -> None:
+        """Attach a rarely used fact (a name, where it was recorded, hooks)."""
+        if self.notes is None:
+            self.notes = {}
+        self.notes[key] = value
+
+    @property
+    def origin(self) -> str:
+        """Where the user's code recorded this node, if that was being noted."""
+        return (self.notes or {}).get("origin", "")
+
+    def __repr__(self) -> str:
+        return f"<{self.gate.name} #{self.number}>"
+
+
+class Leaf(Node):
+    """Where gradients arrive: a variable the user asked a gradient for, held weakly."""
+
+    __slots__ = ("variable",)
+
+    def __init__(self, variable: Variable) -> None:
+        super().__init__(leaf, (), None, {}, variable._data)
+        self.variable = weakref.ref(variable)
+
+
+class Mode:
+    """What this thread or task records: whether at all, onto which open tapes, with origins."""
+
+    __slots__ = ("anomaly", "recording", "tapes", "watched")
+
+    def __init__(self, recording: bool, tapes: tuple[Any, ...] = (), anomaly: bool = False) -> None:
+        self.recording = recording
+        self.tapes = tapes
+        self.anomaly = anomaly
+        self.watched = bool(tapes or anomaly)
+
+
+mode: ContextVar[Mode] = ContextVar("tapegrad.mode", default=Mode(True))  # noqa: B039 - immutable
+get_mode = mode.get
+
+_new = object.__new__
+_variable_class: type[Variable] = Variable
+
+
+def set_variable_class(cls: type[Variable]) -> None:
+    """Make the engine wrap results in `cls` (the tensor floor hands in its class)."""
+    global _variable_class
+    _variable_class = cls
+
+
+def wrap(data: Array, node: Node | None = None) -> Any:
+    """A variable around an array, at a place on the tape."""
+    variable = _new(_variable_class)
+    variable._data = data
+    variable._node = node
+    variable.grad = None
+    variable._name = None
+    return variable
+
+
+_NO_PARAMS: dict[str, Any] = {}
+_MISTAKES = (ValueError, TypeError, IndexError, OverflowError)
+_WEAK = (float, int, bool)  # Python scalars: they take the dtype of what they meet
+
+
+class Gate:
+    """A differentiable primitive. Subclasses write `forward` and `backward`; an instance is called.
+
+    `forward(xp, *inputs, **params)` gets the array module and arrays (or Python scalars) and
+    returns an array, or a tuple of them. `backward(node, grad, out, *inputs, **params)` returns the
+    gradient of each input, None where `node.inputs` has None; of a one-input gate just the
+    gradient. It may return gradients of the broadcast shape or another dtype: the walk sums and
+    casts them.
+
+    needs      for each differentiable input, which values its gradient reads: names of inputs, and
+               `out`; only those are kept. Inputs not in it carry no gradient.
+    floats     integer inputs become the default float first
+    exceptional  may meet infinities and NaN at ordinary inputs: computed without NumPy's warnings
+    outputs    how many of a tuple of outputs are differentiable (None: all)
+    """
+
+    needs: ClassVar[dict[str, str]] = {}
+    floats: ClassVar[bool] = False
+    exceptional: ClassVar[bool] = False
+    outputs: ClassVar[int | None] = 1
+    all: ClassVar[dict[str, Gate]] = {}
+
+    forward: Callable[..., Any]
+    backward: Callable[..., Any]
+
+    def __init__(self) -> None:
+        cls = type(self)
+        self.name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
+        code = cls.forward.__code__
+        names = code.co_varnames[2 : code.co_argcount]
+        self.variadic = bool(code.co_flags & 0x04)
+        self.input_names: tuple[str, ...] = names
+        reads = {name: self.needs.get(name, "").split() for name in names}
+        # Row w: which of (out, *inputs) to keep when the inputs in the bit mask w want gradients;
+        # None for none.
+        self.keep: list[tuple[bool, ...] | None] = []
+        for wants in range(1 << len(names)):
+            read = {r for i, name in enumerate(names) if wants >> i & 1 for r in reads[name]}
+            row = ("out" in read, *(name in read for name in names))
+            self.keep.append(row if any(row) else None)
+        self.nothing = (None,) * (len(names) + 1)
+        self.promoted = tuple(name in self.needs or not self.needs for name in names)
+        self.differentiable = tuple(name in self.needs for name in names)
+        self.run = self.quietly if self.exceptional else self.forward
+        Gate.all[self.name] = self
+
+    def __repr__(self) -> str:
+        return f"<gate {self.name}>"
+
+    def compute(self, xp: Any, *inputs: Any, **params: Any) -> Any:
+        """The forward on arrays, with an error that names the gate and what it was given."""
+        try:
+            return self.run(xp, *inputs, **params)
+        except _MISTAKES as error:
+            raise self.mistake(error, inputs) from error
+
+    def quietly(self, xp: Any, *inputs: Any, **params: Any) -> Any:
+        """The forward without NumPy's warnings of infinities and NaN."""
+        with np.errstate(all="ignore"):
+            return self.forward(xp, *inputs, **params)
+
+    def mistake(self, error: Exception, inputs: tuple[Any, ...]) -> Exception:
+        """What the array library said, with the gate and its inputs named."""
+        if isinstance(error, ShapeError):
+            return error
+        kind = IndexError if isinstance(error, IndexError) else type(error)
+        kind = ShapeError if kind is ValueError else kind
+        return kind(f"{self.name}({', '.join(map(describe, inputs))}): {error}")
+
+    def __call__(self, *inputs: Any, **params: Any) -> Any:
+        arrays: list[Any] = []
+        nodes: list[Node | None] = []
+        first = None
+        plain = uniform = True
+        scalars = False
+        wants = 0
+        for position, value in enumerate(inputs):
+            node = None
+            if isinstance(value, Variable):
+                plain = False
+                node = value._node
+                value = value._data
+            nodes.append(node)
+            arrays.append(value)
+            if self.variadic or self.promoted[position]:
+                if node is not None:
+                    wants |= 1 << position
+                if type(value) in MODULES:
+                    if first is None:
+                        first = value
+                    elif value.dtype is not first.dtype or type(value) is not type(first):
+                        uniform = False
+                elif type(value) is float or type(value) is int:
+                    scalars = True
+                elif value is not None:
+                    uniform = False
+            else:
+                nodes[position] = None
+        if plain:  # arrays only: compute
+            return self.compute(_module(arrays), *arrays, **params)
+        if not uniform or (
+            (scalars or self.floats) and (first is None or first.dtype not in FLOATS)
+        ):
+            prepared = self.prepare(inputs)
+            if prepared is not None:
+                return self(*prepared, **params)
+        out = self.compute(_module(arrays), *arrays, **params)
+        if not wants or not get_mode().recording:
+            return tuple(map(wrap, out)) if type(out) is tuple else wrap(out)
+        saved: tuple[Any, ...] = self.nothing
+        if not self.variadic and (keep := self.keep[wants]) is not None:
+            values = (out, *arrays)
+            saved = tuple(v if k else None for v, k in zip(values, keep, strict=True))
+        return self.record(inputs, tuple(nodes), saved, params, arrays, out)
+
+    def record(
+        self,
+        inputs: tuple[Any, ...],
+        nodes: tuple[Node | None, ...],
+        saved: tuple[Any, ...],
+        params: dict[str, Any],
+        arrays: Any,
+        out: Any,
+    ) -> Any:
+        """Leave a node for what was computed; wrap the output, or each of several."""
+        several = type(out) is tuple
+        node = Node(self, nodes, saved, params, out[0] if several else out)
+        watching = get_mode()
+        if watching.watched:
+            _observe(watching, node, inputs, arrays, out)
+        if not several:
+            return wrap(out, node)
+        if self.outputs == 1:
+            return (wrap(out[0], node), *map(wrap, out[1:]))
+        node.shape, node.value = tuple(part.shape for part in out), None
+        return tuple(
+            wrap(part, Node(output, (node,), None, {"index": index}, part))
+            for index, part in enumerate(out)
+        )
+
+    def prepare(self, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        """The inputs brought to one dtype and one library; None where they are so already."""
+        promoted = [self.variadic or self.promoted[i] for i in range(len(inputs))]
+        values = [
+            _operand(value, self) if p else value for value, p in zip(inputs, promoted, strict=True)
+        ]
+        taking = [array_of(v) for v, p in zip(values, promoted, strict=True) if p]
+        arrays = [v for v in taking if type(v) in MODULES]
+        for other in arrays[1:]:
+            if device_of(other) != device_of(arrays[0]):
+                listed = ", ".join(
+                    f"input {i} {describe(v)} on {device_of(v)}" for i, v in enumerate(arrays)
+                )
+                raise RuntimeError(
+                    f"{self.name}: inputs are on different devices ({listed}); "
+                    "move them to one with .to(device)"
+                )
+        dtype = result_type(*(v for v in taking if v is not None))
+        if self.floats and dtype not in FLOATS:
+            dtype = get_default_dtype()
+        changed = False
+        for i, value in enumerate(values):
+            data = value._data if isinstance(value, Variable) else value
+            if not promoted[i] or data is None:
+                continue
+            if type(data) in MODULES:
+                if data.dtype != dtype:
+                    values[i] = cast(
+                        value if isinstance(value, Variable) else wrap(data), dtype=dtype
+                    )
+                    changed = True
+            elif dtype in FLOATS and type(data) is not float:
+                values[i] = float(data)
+                changed = type(data) is bool or changed
+        if changed or any(v is not i for v, i in zip(values, inputs, strict=True)):
+            return tuple(values)
+        return None
+
+
+class UnaryGate(Gate):
+    """A gate of one input and no parameters: the call unrolled, because a loop costs 1 us."""
+
+    def __call__(self, x: Any) -> Any:
+        if not isinstance(x, Variable):
+            return self.compute(_module((x,)), x)
+        data = x._data
+        if self.floats and data.dtype not in FLOATS:
+            return self(cast(x, dtype=get_default_dtype()))
+        out = self.compute(MODULES[type(data)], data)
+        before = x._node
+        if before is None or not self.differentiable[0]:
+            return wrap(out)
+        watching = get_mode()
+        if not watching.recording:
+            return wrap(out)
+        keep = self.keep[1]
+        saved = (
+            self.nothing if keep is None else (out if keep[0] else None, data if keep[1] else None)
+        )
+        node = Node(self, (before,), saved, _NO_PARAMS, out)
+        if watching.watched:
+            _observe(watching, node, (x,), (data,), out)
+        return wrap(out, node)
+
+
+class BinaryGate(Gate):
+    """A gate of two inputs and no parameters, unrolled likewise."""
+
+    def __call__(self, x: Any, y: Any) -> Any:
+        before_x = before_y = None
+        if isinstance(x, Variable):
+            before_x, a = x._node, x._data
+            if isinstance(y, Variable):
+                before_y, b = y._node, y._data
+                if a.dtype is not b.dtype or MODULES[type(a)] is not MODULES[type(b)]:
+                    return self._prepared(x, y)
+                dtype = a.dtype
+            elif type(y) is int or (type(y) is float and a.dtype in FLOATS):
+                b, dtype = y, a.dtype
+            else:
+                return self._prepared(x, y)
+            xp = MODULES[type(a)]
+        elif isinstance(y, Variable):
+            before_y, a, b = y._node, x, y._data
+            dtype = b.dtype
+            if type(x) is not int and (type(x) is not float or dtype not in FLOATS):
+                return self._prepared(x, y)
+            xp = MODULES[type(b)]
+        else:
+            return self.compute(_module((x, y)), x, y)
+        if self.floats and dtype not in FLOATS:
+            return self._prepared(x, y)
+        try:
+            out = self.run(xp, a, b)
+        except _MISTAKES as error:
+            raise self.mistake(error, (a, b)) from error
+        result = _new(_variable_class)
+        result._data = out
+        result.grad = result._name = None
+        wants = (before_x is not None) + 2 * (before_y is not None)
+        if wants and self.needs and (watching := get_mode()).recording:
+            keep = self.keep[wants]
+            saved = (
+                self.nothing
+                if keep is None
+                else (out if keep[0] else None, a if keep[1] else None, b if keep[2] else None)
+            )
+            result._node = node = Node(self, (before_x, before_y), saved, _NO_PARAMS, out)
+            if watching.watched:
+                _observe(watching, node, (x, y), (a, b), out)
+        else:
+            result._node = None
+        return result
+
+    def _prepared(self, x: Any, y: Any) -> Any:
+        return super().__call__(*(self.prepare((x, y)) or (x, y)))
+
+
+def _module(values: Any) -> Any:
+    for value in values:
+        if type(value) in MODULES:
+            return MODULES[type(value)]
+    return np
+
+
+def _operand(value: Any, gate: Gate) -> Any:
+    """An input as a variable, an array or a Python scalar; TypeError names what else it is."""
+    if value is None or isinstance(value, Variable) or type(value) in _WEAK:
+        return value
+    if isinstance(value, np.generic):  # a NumPy scalar, like a Python one, widens nothing
+        return value.item()
+    if isinstance(value, np.ndarray):
+        value = np.asarray(value)
+    if type(value) in MODULES and value.dtype in DTYPES:
+        return value
+    kind = f"array of {value.dtype}" if type(value) in MODULES else type(value).__name__
+    raise TypeError(f"{gate.name}: cannot compute with {kind}; expected a tensor or a number")
+
+
+def _observe(watching: Mode, node: Node, inputs: Any, arrays: Any, out: Any) -> None:
+    """Tell the open tapes of a new node, and note the line of the user's code it came from."""
+    frame = sys._getframe(2)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("tapegrad."):
+        frame = frame.f_back
+    node.note("origin", f"{frame.f_code.co_filename}:{frame.f_lineno}")
+    for tape in watching.tapes:
+        tape.observe(node, inputs, arrays, out)
+
+
+def describe(value: Any) -> str:
+    """A value in an error message: dtype and shape of an array, else itself.
+
+    >>> describe(np.ones((2, 3), np.float32)), describe(0.5)
+    ('float32[2, 3]', '0.5')
+    """
+    if isinstance(value, Variable):
+        value = value._data
+    if hasattr(value, "dtype") and hasattr(value, "shape"):
+        return f"{value.dtype}{list(value.shape)}"
+    return repr(value)
+
+
+class LeafGate(Gate):
+    """The beginning of a path: a variable that asked for a gradient. It computes nothing."""
+
+    def forward(self, xp: Any) -> Any:
+        raise AssertionError("a leaf computes nothing")
+
+
+class OutputGate(Gate):
+    """One of several outputs of the gate before it. The walk hands its gradient on."""
+
+    def forward(self, xp: Any, x: Any, *, index: int) -> Any:
+        raise AssertionError("an output computes nothing")
+
+
+class Cast(Gate):
+    """Another dtype, the same values. The walk casts the gradient back."""
+
+    needs: ClassVar = {"x": ""}
+    exceptional: ClassVar = True
+
+    def forward(self, xp: Any, x: Any, *, dtype: np.dtype) -> Any:
+        return x.astype(dtype)
+
+    def backward(self, node: Node, grad: Any, out: None, x: None, *, dtype: np.dtype) -> Any:
+        return grad
+
+
+leaf = LeafGate()
+output = OutputGate()
+cast = Cast()
+for _structural in (leaf, output):
+    del Gate.all[_structural.name]
+
+
+# Writes in place. Each writes its number down against the buffer it changed, so that a backward can
+# tell that a value it saved under a lower number is no longer what it was. Recording pays nothing.
+_writes: dict[int, tuple[weakref.ref[Any], int]] = {}
+last_write = 0
+
+
+def _buffer(array: Any) -> Any:
+    """The array that owns the memory a view looks into."""
+    while type(base := getattr(array, "base", None)) in MODULES:
+        array = base
+    return array
+
+
+def mark_written(variable: Variable) -> None:
+    """Note that the memory of `variable` has just been changed in place."""
+    global last_write
+    last_write = number = next_number()
+    owners = [_buffer(variable._data)]
+    if variable._node is not None:  # scalars are saved by value: their node stands for them
+        owners.append(variable._node)
+    for owner in owners:
+        _writes[id(owner)] = (weakref.ref(owner, _forget(id(owner))), number)
+
+
+def _forget(key: int) -> Callable[[Any], Any]:
+    return lambda _: _writes.pop(key, None)
+
+
+def written_since(value: Any, node: Node | None, number: int) -> bool:
+    """Whether a saved value, the output of `node`, was changed in place after step `number`."""
+    if isinstance(value, tuple):
+        return any(written_since(part, None, number) for part in value)
+    owner = node if isinstance(value, np.generic) else _buffer(value)
+    entry = _writes.get(id(owner))
+    return entry is not None and entry[0]() is owner and entry[1] > number
+
+
+def needs_gradient(value: Any) -> bool:
+    """Whether `value` is a variable whose operations are to be recorded."""
+    return isinstance(value, Variable) and value._node is not None
+
+
+def array_of(value: Any) -> Any:
+    """The array inside a variable; any other value as it is."""
+    return value._data if isinstance(value, Variable) else value
+
+
+__all__ = [
+    "BinaryGate",
+    "Gate",
+    "Leaf",
+    "Mode",
+    "Node",
+    "ShapeError",
+    "UnaryGate",
+    "Variable",
+    "array_of",
+    "cast",
+    "describe",
+    "mark_written",
+    "mode",
+    "module_of",
+    "needs_gradient",
+    "wrap",
+    "written_since",
+]

@@ -1,0 +1,121 @@
+"""Pooling over windows of images (N, C, H, W): max routes, average distributes.
+
+The array work is in `tapegrad.kernels.pooling`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from tapegrad.autograd.engine import Gate, Node
+from tapegrad.kernels import pooling
+
+Pair = tuple[int, int]
+
+
+class MaxPool2d(Gate):
+    """The largest of each window, and where it was; the gradient is routed there."""
+
+    needs: ClassVar = {"x": "out"}
+
+    def forward(
+        self,
+        xp: Any,
+        x: Any,
+        *,
+        kernel: Pair,
+        stride: Pair,
+        padding: Pair,
+        dilation: Pair,
+        ceil_mode: bool,
+    ) -> Any:
+        return pooling.max_pool2d(xp, x, kernel, stride, padding, dilation, ceil_mode)
+
+    def backward(self, node: Node, grad: Any, out: Any, x: None, **window: Any) -> Any:
+        positions = out[1]
+        size = node.inputs[0].shape[2:]  # type: ignore[union-attr]
+        return scatter_to_plane(grad, positions, size=size)
+
+
+class ScatterToPlane(Gate):
+    """Zeros (N, C, H, W) with x added at flat positions of each plane."""
+
+    needs: ClassVar = {"x": "positions"}
+
+    def forward(self, xp: Any, x: Any, positions: Any, *, size: Pair) -> Any:
+        return pooling.scatter_to_plane(xp, x, positions, size)
+
+    def backward(
+        self, node: Node, grad: Any, out: None, x: None, positions: Any, *, size: Pair
+    ) -> Any:
+        return gather_from_plane(grad, positions), None
+
+
+class GatherFromPlane(Gate):
+    """What stands at flat positions of each plane of x: the adjoint of the scatter."""
+
+    needs: ClassVar = {"x": "positions"}
+
+    def forward(self, xp: Any, x: Any, positions: Any) -> Any:
+        return pooling.gather_from_plane(xp, x, positions)
+
+    def backward(self, node: Node, grad: Any, out: None, x: None, positions: Any) -> Any:
+        size = node.inputs[0].shape[2:]  # type: ignore[union-attr]
+        return scatter_to_plane(grad, positions, size=size), None
+
+
+class AvgPool2d(Gate):
+    """The mean of each window: every element of it receives an equal share."""
+
+    needs: ClassVar = {"x": ""}
+
+    def forward(
+        self,
+        xp: Any,
+        x: Any,
+        *,
+        kernel: Pair,
+        stride: Pair,
+        padding: Pair,
+        ceil_mode: bool,
+        count_include_pad: bool,
+    ) -> Any:
+        return pooling.avg_pool2d(xp, x, kernel, stride, padding, ceil_mode, count_include_pad)
+
+    def backward(self, node: Node, grad: Any, out: None, x: None, **window: Any) -> Any:
+        size = node.inputs[0].shape[2:]  # type: ignore[union-attr]
+        return avg_pool2d_gradient(grad, size=size, **window)
+
+
+class AvgPool2dGradient(Gate):
+    """The adjoint of average pooling: each mean's share spread over its window."""
+
+    needs: ClassVar = {"x": ""}
+
+    def forward(
+        self,
+        xp: Any,
+        x: Any,
+        *,
+        size: Pair,
+        kernel: Pair,
+        stride: Pair,
+        padding: Pair,
+        ceil_mode: bool,
+        count_include_pad: bool,
+    ) -> Any:
+        return pooling.avg_pool2d_gradient(
+            xp, x, size, kernel, stride, padding, ceil_mode, count_include_pad
+        )
+
+    def backward(
+        self, node: Node, grad: Any, out: None, x: None, *, size: Pair, **window: Any
+    ) -> Any:
+        return avg_pool2d(grad, **window)
+
+
+max_pool2d = MaxPool2d()
+scatter_to_plane = ScatterToPlane()
+gather_from_plane = GatherFromPlane()
+avg_pool2d = AvgPool2d()
+avg_pool2d_gradient = AvgPool2dGradient()

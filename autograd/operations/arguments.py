@@ -1,0 +1,110 @@
+"""How arguments are read: dimensions, NumPy's names for them, tensors. One rule for each."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from tapegrad.autograd.engine import Variable, describe
+
+F = TypeVar("F", bound=Callable[..., Any])
+Dim = int | Sequence[int] | None
+
+_NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim"}
+
+
+def numpy_names(function: F) -> F:
+    """Accept NumPy's `axis` and `keepdims` for `dim` and `keepdim`."""
+
+    @functools.wraps(function)
+    def accepting(*args: Any, **kwargs: Any) -> Any:
+        for theirs, ours in _NUMPY_NAMES.items():
+            if theirs in kwargs:
+                if ours in kwargs:
+                    raise TypeError(f"{function.__name__}: got both {ours}= and {theirs}=")
+                kwargs[ours] = kwargs.pop(theirs)
+        return function(*args, **kwargs)
+
+    return accepting  # type: ignore[return-value]
+
+
+def check_tensor(name: str, value: Any) -> Any:
+    """`value`, if it is a tensor; TypeError names the operation and what it got."""
+    if isinstance(value, Variable):
+        return value
+    raise TypeError(
+        f"{name}: expected a Tensor, got {type(value).__name__}; make one with tapegrad.tensor(...)"
+    )
+
+
+def normalize_dim(name: str, dim: int, ndim: int) -> int:
+    """`dim` counted from 0; IndexError where the tensor has no such dimension.
+
+    >>> normalize_dim("sum", -1, 3)
+    2
+    """
+    if isinstance(dim, bool) or not hasattr(dim, "__index__"):
+        raise TypeError(f"{name}: dim must be an integer, got {dim!r}")
+    dim = dim.__index__()
+    span = max(ndim, 1)
+    if not -span <= dim < span:
+        raise IndexError(
+            f"{name}: dim {dim} is out of range for a tensor of {ndim} dimensions "
+            f"(expected {-span} to {span - 1})"
+        )
+    return dim % span
+
+
+def normalize_dims(name: str, dim: Dim, ndim: int) -> tuple[int, ...]:
+    """`dim` as a tuple of different dimensions, ascending; None and () are all of them."""
+    if dim is None or (isinstance(dim, Sequence) and not dim):
+        return tuple(range(ndim))
+    if not isinstance(dim, Sequence):
+        return (normalize_dim(name, dim, ndim),) if ndim else _scalar_dims(name, (dim,))
+    if not ndim:
+        return _scalar_dims(name, dim)
+    dims = sorted(normalize_dim(name, d, ndim) for d in dim)
+    if len(set(dims)) != len(dims):
+        raise RuntimeError(f"{name}: a dimension appears twice in dim={tuple(dim)}")
+    return tuple(dims)
+
+
+def _scalar_dims(name: str, dims: Sequence[int]) -> tuple[int, ...]:
+    for dim in dims:
+        normalize_dim(name, dim, 0)
+    return ()
+
+
+def pair(name: str, what: str, value: Any, least: int) -> tuple[int, int]:
+    """An int or a pair of ints, each at least `least`; ValueError names the operation."""
+    values = tuple(value) if isinstance(value, Sequence) else (value, value)
+    values = values * 2 if len(values) == 1 else values
+    if len(values) != 2 or not all(
+        hasattr(v, "__index__") and not isinstance(v, bool) for v in values
+    ):
+        raise TypeError(f"{name}: {what} must be an int or a pair of ints, got {value!r}")
+    if min(values) < least:
+        raise ValueError(f"{name}: {what} must be at least {least}, got {value!r}")
+    return int(values[0]), int(values[1])
+
+
+def shape_of(name: str, size: tuple[Any, ...]) -> tuple[int, ...]:
+    """A shape given as several ints or as one sequence."""
+    if len(size) == 1 and isinstance(size[0], Sequence):
+        size = tuple(size[0])
+    if not all(hasattr(n, "__index__") for n in size):
+        raise TypeError(f"{name}: sizes must be integers, got {size!r}")
+    return tuple(int(n) for n in size)
+
+
+__all__ = [
+    "Dim",
+    "check_tensor",
+    "describe",
+    "normalize_dim",
+    "normalize_dims",
+    "numpy_names",
+    "pair",
+    "shape_of",
+]

@@ -1,0 +1,295 @@
+"""Tensors from data and from shapes; `dtype`, `device`, `requires_grad` mean the same throughout.
+
+Floats become the default dtype (float32), Python integers int64, booleans bool; arrays keep theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from tapegrad.autograd import arrays
+from tapegrad.autograd.arrays import FLOATS, MODULES, Array, as_dtype, get_default_dtype
+from tapegrad.autograd.engine import Leaf, Variable, wrap
+from tapegrad.autograd.operations.arguments import check_tensor, shape_of
+
+
+def require_gradient(variable: Variable) -> Any:
+    """Make `variable` a leaf that receives a gradient; TypeError-like if it is not floating."""
+    if variable._data.dtype not in FLOATS:
+        raise RuntimeError(
+            f"requires_grad: only floating tensors have gradients, this one is "
+            f"{variable._data.dtype}; convert it with .to(tapegrad.float32) first"
+        )
+    variable._node = Leaf(variable)
+    return variable
+
+
+def finish(data: Array, requires_grad: bool) -> Any:
+    """Wrap a new array as a leaf."""
+    variable = wrap(data)
+    return require_gradient(variable) if requires_grad else variable
+
+
+def _from_sequence(data: Any) -> np.ndarray:
+    """An array of nested lists; floats take the default dtype unless the items have their own."""
+    item = data
+    while isinstance(item, (list, tuple)) and item:
+        item = item[0]
+    if isinstance(item, Variable):
+        data = _plain(data)
+    try:
+        found = np.array(data)
+    except ValueError as error:
+        raise ValueError(f"tensor: cannot make a regular array of this list: {error}") from None
+    typed = isinstance(item, (Variable, np.ndarray, np.generic))
+    if found.dtype == np.float64 and not typed:
+        found = found.astype(get_default_dtype())
+    return found
+
+
+def _plain(data: Any) -> Any:
+    if isinstance(data, (list, tuple)):
+        return [_plain(item) for item in data]
+    return data._data if isinstance(data, Variable) else data
+
+
+def to_array(name: str, data: Any, dtype: Any, device: Any, copy: bool) -> Array:
+    """`data` as an array of the dtype on the device, copied only where needed or asked for."""
+    if isinstance(data, Variable):
+        data = data._data
+    if isinstance(data, np.ndarray):
+        array = np.asarray(data)
+    elif type(data) in MODULES:
+        array = data
+    elif isinstance(data, (bool, int, float)):
+        array = np.array(data, get_default_dtype() if type(data) is float else None)
+    elif isinstance(data, (list, tuple, range)):
+        array = _from_sequence(list(data) if isinstance(data, range) else data)
+    elif hasattr(data, "__cuda_array_interface__"):
+        array = arrays.cuda_module().asarray(data)
+    elif hasattr(data, "__array__") or hasattr(data, "__dlpack__"):
+        array = np.asarray(data) if hasattr(data, "__array__") else np.from_dlpack(data)
+    else:
+        raise TypeError(f"{name}: cannot make a tensor of a {type(data).__name__}")
+    if array is not data:
+        copy = (
+            False if not isinstance(data, np.ndarray) and not hasattr(data, "__array__") else copy
+        )
+    try:
+        wanted = as_dtype(array.dtype if dtype is None else dtype)
+    except TypeError as error:
+        raise TypeError(f"{name}: {error}") from None
+    if array.dtype != wanted:
+        array, copy = array.astype(wanted), False
+    if device is not None:
+        moved = arrays.move(array, device)
+        array, copy = moved, copy and moved is array
+    return array.copy() if copy else array
+
+
+def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+    """A new tensor with a copy of `data`: a number, nested lists, an array or a tensor.
+
+    >>> import tapegrad as tg
+    >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    tensor([[1., 2.],
+            [3., 4.]], requires_grad=True)
+    """
+    array = to_array("tensor", data, dtype, device, copy=True)
+    if array.ndim == 0 and type(array) is np.ndarray:
+        array = array[()]
+    return finish(array, requires_grad)
+
+
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
+    """`data` as a tensor, sharing its memory where dtype and device allow.
+
+    >>> import numpy as np, tapegrad as tg
+    >>> a = np.zeros(2, np.float32)
+    >>> t = tg.as_tensor(a)
+    >>> a[0] = 5
+    >>> t
+    tensor([5., 0.])
+    """
+    if isinstance(data, Variable) and dtype is None and device is None:
+        return data
+    array = to_array("as_tensor", data, dtype, device, copy=False)
+    if isinstance(data, Variable) and array is data._data:
+        return data
+    return wrap(array)
+
+
+def from_numpy(array: np.ndarray) -> Any:
+    """A tensor that shares the memory of a NumPy array.
+
+    >>> import numpy as np, tapegrad as tg
+    >>> tg.from_numpy(np.arange(3))
+    tensor([0, 1, 2])
+    """
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"from_numpy: expected a NumPy array, got {type(array).__name__}")
+    return as_tensor(array)
+
+
+def from_dlpack(array: Any) -> Any:
+    """A tensor that shares the memory of any array with `__dlpack__` (PyTorch, JAX, CuPy, ...)."""
+    if array.__dlpack_device__()[0] == 1:
+        return wrap(np.from_dlpack(array))
+    return wrap(arrays.cuda_module().from_dlpack(array))
+
+
+def _filled(
+    name: str, size: tuple[Any, ...], dtype: Any, device: Any, requires_grad: bool, fill: str
+) -> Any:
+    shape = shape_of(name, size)
+    if min(shape, default=0) < 0:
+        raise RuntimeError(f"{name}: sizes must not be negative, got {shape}")
+    wanted = get_default_dtype() if dtype is None else as_dtype(dtype)
+    return finish(getattr(arrays.module_for(device), fill)(shape, wanted), requires_grad)
+
+
+def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+    """Zeros of a shape given as ints or as one tuple. Likewise `ones` and `empty` (not set).
+
+    >>> import tapegrad as tg
+    >>> tg.zeros(2, 3).shape
+    (2, 3)
+    """
+    return _filled("zeros", size, dtype, device, requires_grad, "zeros")
+
+
+def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+    """Ones of a shape given as ints or as one tuple."""
+    return _filled("ones", size, dtype, device, requires_grad, "ones")
+
+
+def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+    """Memory of a shape, its values not set."""
+    return _filled("empty", size, dtype, device, requires_grad, "empty")
+
+
+def full(
+    size: Any,
+    fill_value: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
+    """One value everywhere; the dtype is the value's unless given.
+
+    >>> import tapegrad as tg
+    >>> tg.full((2,), 7), tg.full((2,), 0.5)
+    (tensor([7, 7]), tensor([0.5, 0.5]))
+    """
+    value = to_array("full", fill_value, dtype, None, copy=False)
+    xp = arrays.module_for(device)
+    shape = shape_of("full", tuple(size) if isinstance(size, Sequence) else (size,))
+    return finish(xp.full(shape, value.item(), value.dtype), requires_grad)
+
+
+def _like(input: Any, name: str, fill: str, dtype: Any, device: Any, requires_grad: bool) -> Any:
+    data = check_tensor(name, input)._data
+    wanted = data.dtype if dtype is None else as_dtype(dtype)
+    xp = arrays.module_of(data) if device is None else arrays.module_for(device)
+    return finish(getattr(xp, fill)(data.shape, wanted), requires_grad)
+
+
+def zeros_like(
+    input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Any:
+    """Zeros of the shape, dtype and device of `input`. Likewise `ones_like`, `empty_like`."""
+    return _like(input, "zeros_like", "zeros", dtype, device, requires_grad)
+
+
+def ones_like(
+    input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Any:
+    """Ones of the shape, dtype and device of `input`."""
+    return _like(input, "ones_like", "ones", dtype, device, requires_grad)
+
+
+def empty_like(
+    input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Any:
+    """Memory of the shape, dtype and device of `input`, its values not set."""
+    return _like(input, "empty_like", "empty", dtype, device, requires_grad)
+
+
+def full_like(
+    input: Any,
+    fill_value: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
+    """One value everywhere, in the shape, dtype and device of `input`."""
+    result = _like(input, "full_like", "empty", dtype, device, False)
+    result._data[...] = fill_value
+    return require_gradient(result) if requires_grad else result
+
+
+def arange(
+    start: float,
+    end: float | None = None,
+    step: float = 1,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
+    """`start`, `start + step`, ... up to but without `end`; `arange(end)` starts at 0.
+
+    >>> import tapegrad as tg
+    >>> tg.arange(4), tg.arange(0, 1, 0.25)
+    (tensor([0, 1, 2, 3]), tensor([0.00, 0.25, 0.50, 0.75]))
+    """
+    if end is None:
+        start, end = 0, start
+    if step == 0 or (end - start) * step < 0:
+        raise RuntimeError(f"arange: cannot step from {start} to {end} by {step}")
+    floats = any(isinstance(value, float) for value in (start, end, step))
+    wanted = as_dtype(dtype) if dtype is not None else get_default_dtype() if floats else None
+    return finish(arrays.module_for(device).arange(start, end, step, dtype=wanted), requires_grad)
+
+
+def linspace(
+    start: float,
+    end: float,
+    steps: int,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
+    """`steps` evenly spaced values from `start` to `end`, both included.
+
+    >>> import tapegrad as tg
+    >>> tg.linspace(0, 1, 3)
+    tensor([0.0, 0.5, 1.0])
+    """
+    wanted = get_default_dtype() if dtype is None else as_dtype(dtype)
+    xp = arrays.module_for(device)
+    return finish(xp.linspace(start, end, steps).astype(wanted), requires_grad)
+
+
+def eye(
+    n: int,
+    m: int | None = None,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
+    """The identity matrix, n by m (n by n unless m is given).
+
+    >>> import tapegrad as tg
+    >>> tg.eye(2)
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
+    wanted = get_default_dtype() if dtype is None else as_dtype(dtype)
+    return finish(arrays.module_for(device).eye(n, m, dtype=wanted), requires_grad)

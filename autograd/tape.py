@@ -1,0 +1,421 @@
+"""The tape as a thing to look at: print it, go through its steps, check every gate on it.
+
+Recording needs no `Tape`: nodes point to the nodes before them. A `Tape` is a view of them, either
+of what is recorded while it is open, keeping every value, or of a tensor's history afterwards.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from tapegrad.autograd import engine
+from tapegrad.autograd.arrays import DTYPES, FLOATS, MODULES, float64
+from tapegrad.autograd.backward import grad, reachable
+from tapegrad.autograd.engine import (
+    Leaf,
+    Mode,
+    Node,
+    Variable,
+    array_of,
+    get_mode,
+    leaf,
+    mode,
+    wrap,
+)
+from tapegrad.autograd.gradcheck import GradcheckError
+from tapegrad.autograd.operations.creation import require_gradient
+
+
+class Step:
+    """One line of the tape: a node, and the values that went in and came out if they were kept.
+
+    number, gate   the node's number, which errors name too, and the name of its gate
+    inputs         labels of the inputs: a name, "#7" for an earlier step, or a constant
+    values, value  the arrays that went in and the array that came out; None where not kept
+    grad           the gradient that arrived here, once backward has passed (kept for scalars, and
+                   for everything recorded under an open tape)
+    """
+
+    __slots__ = ("inputs", "node", "out", "values")
+
+    def __init__(self, node: Node, inputs: list[str], values: list[Any], out: Any) -> None:
+        self.node = node
+        self.inputs = inputs
+        self.values = values
+        self.out = out
+
+    @property
+    def number(self) -> int:
+        return self.node.number
+
+    @property
+    def gate(self) -> str:
+        return self.node.gate.name
+
+    @property
+    def value(self) -> Any:
+        return self.out if self.out is not None else self.node.value
+
+    @property
+    def grad(self) -> Any:
+        if isinstance(self.node, Leaf):
+            variable = self.node.variable()
+            return None if variable is None or variable.grad is None else variable.grad._data
+        return array_of(self.node.grad)
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The parameters the gate was called with."""
+        return dict(self.node.params)
+
+    @property
+    def origin(self) -> str:
+        """The file and line that recorded it, if noted (under an open tape or detect_anomaly)."""
+        return self.node.origin
+
+    @property
+    def name(self) -> str:
+        """The name the user gave to the output, or its number."""
+        return _label(self.node)
+
+    @property
+    def shape(self) -> Any:
+        return self.node.shape
+
+    @property
+    def consumed(self) -> bool:
+        """Whether backward has been here and freed what was kept."""
+        return self.node.saved is None and not isinstance(self.node, Leaf)
+
+    def __repr__(self) -> str:
+        return f"<step {self.number}: {self.gate}({', '.join(self.inputs)})>"
+
+
+def _label(node: Node | None) -> str:
+    if node is None:
+        return "constant"
+    if node.gate is engine.output:
+        return f"{_label(node.inputs[0])}[{node.params['index']}]"
+    variable = node.variable() if isinstance(node, Leaf) else None
+    name = variable._name if variable is not None else (node.notes or {}).get("name")
+    return name or f"#{node.number}"
+
+
+def _constant(value: Any) -> str:
+    if isinstance(value, Variable) and value._name:
+        return value._name
+    data = array_of(value)
+    if data is None:
+        return "none"
+    if type(data) in MODULES and data.ndim:
+        return engine.describe(data)
+    return f"{float(data):.6g}" if not isinstance(data, bool | np.bool_) else str(bool(data))
+
+
+class Tape:
+    """What was recorded, in order.
+
+    `with tg.Tape() as tape:` watches the operations of the block and keeps the values and gradients
+    of each (the memory is the tape's: drop it to free them). `tg.Tape.of(loss)` shows the history
+    of tensors afterwards, with the values that their gates kept. It prints as a table, has a
+    length, and iterates over its `Step`s.
+
+    >>> import tapegrad as tg
+    >>> x, y, z = (tg.tensor(v, requires_grad=True) for v in (-2.0, 5.0, -4.0))
+    >>> x.name, y.name, z.name = "x", "y", "z"
+    >>> with tg.Tape() as tape:
+    ...     f = (x + y) * z
+    >>> [(step.gate, step.inputs[1]) for step in tape]
+    [('add', 'y'), ('mul', 'z')]
+    >>> tape.check()
+    True
+    """
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self._found: list[Mode] = []
+
+    @classmethod
+    def of(cls, *tensors: Variable) -> Tape:
+        """The tape of everything that `tensors` were computed from."""
+        roots = [t._node for t in tensors if t._node is not None]
+        if not roots:
+            raise RuntimeError("Tape.of: nothing was recorded on the way to these tensors")
+        tape = cls()
+        for node in reachable(roots):
+            if node.gate is leaf or node.gate is engine.output:
+                continue
+            saved = node.saved or (None,) * (len(node.inputs) + 1)
+            values = [
+                kept if kept is not None else _remembered(before)
+                for kept, before in zip(_padded(saved[1:], node.inputs), node.inputs, strict=True)
+            ]
+            labels = [
+                _label(before) if before is not None else _shown(value)
+                for before, value in zip(node.inputs, values, strict=True)
+            ]
+            tape.steps.append(Step(node, labels, values, saved[0]))
+        last = {t._node.number: t._data for t in tensors if t._node is not None}
+        for step in tape.steps:
+            if step.out is None:
+                step.out = last.get(step.number)
+        return tape
+
+    def __enter__(self) -> Tape:
+        found = get_mode()
+        self._found.append(found)
+        mode.set(Mode(found.recording, (*found.tapes, self), found.anomaly))
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        mode.set(self._found.pop())
+
+    def observe(self, node: Node, inputs: Any, arrays: Any, out: Any) -> None:
+        """Take down a step; the engine calls this for every node while the tape is open."""
+        labels = [
+            _label(before) if before is not None else _constant(value)
+            for before, value in zip(node.inputs, inputs, strict=True)
+        ]
+        node.note("kept", True)
+        self.steps.append(Step(node, labels, list(arrays), out))
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __iter__(self) -> Iterator[Step]:
+        return iter(self.steps)
+
+    def __getitem__(self, index: int) -> Step:
+        return self.steps[index]
+
+    def leaves(self) -> list[Node]:
+        """The leaves the steps start from, in order."""
+        found = {
+            before.number: before
+            for step in self.steps
+            for before in step.node.inputs
+            if isinstance(before, Leaf)
+        }
+        return [found[number] for number in sorted(found)]
+
+    @property
+    def bytes_kept(self) -> int:
+        """Bytes of the arrays the gates keep for backward, each buffer counted once."""
+        return sum(self._kept())
+
+    def _kept(self) -> list[int]:
+        """For each step, the bytes of the buffers that it is the first to keep."""
+        seen: set[int] = set()
+        rows = []
+        for step in self.steps:
+            total = 0
+            for value in step.node.saved or ():
+                for array in value if isinstance(value, tuple) else (value,):
+                    if type(array) in MODULES and id(buffer := engine._buffer(array)) not in seen:
+                        seen.add(id(buffer))
+                        total += array.nbytes
+            rows.append(total)
+        return rows
+
+    def __str__(self) -> str:
+        rows = [("step", "gate", "inputs", "output", "value", "gradient", "bytes kept")]
+        for node in self.leaves():
+            step = Step(node, [], [], _remembered(node))
+            rows.append(
+                (
+                    str(node.number),
+                    "leaf",
+                    "",
+                    _output(step),
+                    _number(step.value),
+                    _number(step.grad),
+                    "",
+                )
+            )
+        for step, kept in zip(self.steps, self._kept(), strict=True):
+            rows.append(
+                (
+                    str(step.number),
+                    step.gate,
+                    ", ".join(step.inputs),
+                    _output(step),
+                    _number(step.value),
+                    _number(step.grad),
+                    "freed" if step.consumed else str(kept),
+                )
+            )
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = []
+        for row in rows:
+            cells = [
+                cell.rjust(width) if i in (0, 4, 5, 6) else cell.ljust(width)
+                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ]
+            lines.append("  ".join(cells).rstrip())
+        lines.insert(1, "-" * max(map(len, lines)))
+        lines.append(f"{len(self.steps)} steps, {self.bytes_kept} bytes kept for backward")
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"<Tape of {len(self.steps)} steps>"
+
+    def check(
+        self,
+        *,
+        eps: float = 1e-6,
+        atol: float = 1e-6,
+        rtol: float = 1e-4,
+        raise_exception: bool = True,
+    ) -> bool:
+        """Check the backward of every step against differences, at the values it really had.
+
+        Each gate is run again in float64 and compared along random directions u: g . (f(x + hu) -
+        f(x - hu)) / 2h against u . backward(g). Output elements at a kink, where the two one-sided
+        slopes differ, are left out: any subgradient is right there. Inputs that were not kept (see
+        `Tape.of`) are replaced by random numbers, which checks the same rule elsewhere.
+
+        Returns True, or raises GradcheckError naming the gate that is wrong (False without
+        `raise_exception`). Steps that cannot be run again are named in a warning.
+        """
+        stream = np.random.default_rng(0)
+        unchecked = []
+        for step in self.steps:
+            values = _rerunnable(step, stream)
+            if values is None:
+                unchecked.append(f"{step.gate} (#{step.number})")
+                continue
+            wrong = _disagreement(step.node, values, stream, eps, atol, rtol)
+            if wrong is not None:
+                if not raise_exception:
+                    return False
+                raise GradcheckError(
+                    f"tape.check: the backward of gate '{step.gate}' (#{step.number}) is wrong: "
+                    f"{wrong}" + (f"; recorded at {step.origin}" if step.origin else "")
+                )
+        if unchecked:
+            warnings.warn(
+                f"tape.check: could not run {', '.join(unchecked)} again, because constant inputs "
+                "were not kept; record under `with Tape() as tape:`",
+                stacklevel=2,
+            )
+        return True
+
+
+def _padded(saved: tuple[Any, ...], inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What was kept, one entry per input: variadic gates keep nothing."""
+    return saved if len(saved) == len(inputs) else (None,) * len(inputs)
+
+
+def _remembered(node: Node | None) -> Any:
+    """The value a node still knows: of a scalar, or of a leaf that is alive."""
+    if isinstance(node, Leaf):
+        variable = node.variable()
+        return None if variable is None else variable._data
+    return None if node is None else node.value
+
+
+def _shown(value: Any) -> str:
+    return "constant" if value is None else _constant(value)
+
+
+def _output(step: Step) -> str:
+    node = step.node
+    name = step.name
+    label = "" if name.startswith("#") else f"{name}: "
+    if isinstance(node.shape, tuple) and node.shape and isinstance(node.shape[0], tuple):
+        return label + ", ".join(f"{node.dtype}{list(part)}" for part in node.shape)
+    return f"{label}{node.dtype}{list(node.shape)}"
+
+
+def _number(value: Any) -> str:
+    """A scalar in full enough; a tensor is summarised by its largest magnitude."""
+    value = array_of(value)
+    if value is None or isinstance(value, tuple) or getattr(value, "dtype", None) not in DTYPES:
+        return ""
+    if value.size == 1:
+        return f"{float(value.reshape(())):.6g}"
+    return ""
+
+
+def _rerunnable(step: Step, stream: np.random.Generator) -> list[Any] | None:
+    """The inputs of a step in float64, those not kept made up; None where a shape is lost."""
+    values: list[Any] = []
+    for value, before in zip(step.values, step.node.inputs, strict=True):
+        if value is None and before is not None:
+            value = stream.standard_normal(before.shape)
+        elif value is None and not isinstance(step.node.gate, engine.BinaryGate):
+            if "bias" in step.node.gate.input_names[-1:]:
+                values.append(None)  # an optional input that was not given
+                continue
+            return None
+        elif value is None:
+            value = 0.0  # a constant that the gradient does not read
+        if type(value) in MODULES:
+            value = np.array(value.get() if hasattr(value, "get") else value)
+            value = value.astype(float64) if value.dtype in FLOATS else value
+        elif isinstance(value, np.ndarray) and value.dtype in FLOATS:
+            value = value.astype(float64)
+        values.append(value)
+    return values
+
+
+def _disagreement(
+    node: Node, values: list[Any], stream: np.random.Generator, eps: float, atol: float, rtol: float
+) -> str | None:
+    """How analytic and numerical slope differ along random directions; None if they agree."""
+    params = {
+        key: float64 if isinstance(v, np.dtype) and v in FLOATS else v
+        for key, v in node.params.items()
+    }
+    wanted = [i for i, before in enumerate(node.inputs) if before is not None]
+
+    def run(arrays: list[Any]) -> Any:
+        with np.errstate(all="ignore"):
+            out = node.gate.compute(np, *arrays, **params)
+        parts = out if isinstance(out, tuple) else (out,)
+        count = node.gate.outputs
+        return [np.asarray(p, float64) for p in (parts if count is None else parts[:count])]
+
+    for _ in range(2):
+        directions = {i: stream.standard_normal(np.shape(values[i])) for i in wanted}
+        here = run(values)
+        ahead, behind = (
+            run(
+                [
+                    v + sign * eps * directions[i] if i in directions else v
+                    for i, v in enumerate(values)
+                ]
+            )
+            for sign in (1, -1)
+        )
+        leaves = [
+            require_gradient(wrap(np.asarray(v))) if i in directions else v
+            for i, v in enumerate(values)
+        ]
+        outputs = node.gate(*leaves, **params)
+        outputs = [o for o in (outputs if isinstance(outputs, tuple) else (outputs,)) if o._node]
+        seeds, numerical = [], 0.0
+        with np.errstate(all="ignore"):
+            for f, up, down in zip(here, ahead, behind, strict=True):
+                right, left = (up - f) / eps, (f - down) / eps
+                smooth = abs(right - left) <= 1e-3 * (abs(right) + abs(left)) + 1e-3
+                smooth &= np.isfinite(right) & np.isfinite(left)
+                seed = np.where(smooth, stream.standard_normal(f.shape), 0.0)
+                numerical += float(np.sum(np.where(smooth, seed * (up - down) / (2 * eps), 0.0)))
+                seeds.append(seed)
+        gradients = grad(outputs, [leaves[i] for i in wanted], seeds, allow_unused=True)
+        analytic = sum(
+            float(np.sum(np.asarray(g._data) * directions[i]))
+            for i, g in zip(wanted, gradients, strict=True)
+            if g is not None
+        )
+        scale = max(float(np.sqrt(sum(np.sum(s * s) for s in seeds))), 1.0)
+        if not abs(analytic - numerical) <= atol * scale + rtol * abs(numerical):
+            return (
+                f"its slope along a random direction is {analytic:.8g}, "
+                f"but numerically {numerical:.8g}"
+            )
+    return None

@@ -1,0 +1,546 @@
+"""The tensor: an array, a gradient, and a place on the tape.
+
+What it computes is in `methods`; how NumPy sees it in `interop`. Here: what it is made of, where it
+lives, its gradient, and writing in place.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from tapegrad.autograd import arrays, engine
+from tapegrad.autograd.arrays import FLOATS, HALVES, Array, as_dtype, bool_, float32
+from tapegrad.autograd.backward import backward
+from tapegrad.autograd.engine import Leaf, Node, cast, describe, get_mode, mark_written
+from tapegrad.autograd.gates import arithmetic, copies
+from tapegrad.autograd.gates.indexing import index_put
+from tapegrad.autograd.interop import NumpyProtocols
+from tapegrad.autograd.methods import Operations
+from tapegrad.autograd.operations import indexing, shape
+from tapegrad.autograd.operations.creation import require_gradient, to_array
+from tapegrad.autograd.operations.random import Generator, default_generator
+
+
+class Tensor(Operations, NumpyProtocols):
+    """An array of one dtype on one device; what it computes is recorded if a gradient is wanted.
+
+    data           a number, nested lists, an array (shared where possible) or another tensor
+    dtype          as `data` has it; Python floats become float32
+    device         "cpu", "cuda" or "cuda:0"; where `data` is unless given
+    requires_grad  whether to collect a gradient in `.grad`; floating tensors only
+
+    >>> import tapegrad as tg
+    >>> x = tg.tensor([1.0, -2.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    tensor([ 2., -4.])
+    """
+
+    __slots__ = ()
+
+    def __init__(
+        self, data: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    ) -> None:
+        self._data = to_array("Tensor", data, dtype, device, copy=False)
+        self._node = None
+        self._name = None
+        self.grad: Tensor | None = None
+        if requires_grad:
+            require_gradient(self)
+
+    # What it is
+
+    @property
+    def data(self) -> Array:
+        """The array itself: writable, shared, unseen by the tape."""
+        if isinstance(self._data, np.generic):
+            self._data = np.array(self._data)
+        return self._data
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        self._data = value._data if isinstance(value, Tensor) else value
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The size of each dimension."""
+        return self._data.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The type of the elements, a NumPy dtype."""
+        return self._data.dtype
+
+    @property
+    def device(self) -> arrays.device:
+        """Where the array lives: "cpu" or "cuda:0"."""
+        return arrays.device_of(self._data)
+
+    @property
+    def ndim(self) -> int:
+        """How many dimensions there are."""
+        return self._data.ndim
+
+    @property
+    def name(self) -> str | None:
+        """A name for printing and drawing, settable."""
+        return self._name
+
+    @name.setter
+    def name(self, value: str | None) -> None:
+        self._name = value
+        if self._node is not None and not isinstance(self._node, Leaf):
+            self._node.note("name", value)
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether it lives on a GPU."""
+        return self.device.type == "cuda"
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return self._data.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return self._data.nbytes
+
+    def size(self, dim: int | None = None) -> Any:
+        """The shape, or the size of one dimension."""
+        return self.shape if dim is None else self.shape[dim]
+
+    def dim(self) -> int:
+        """How many dimensions there are."""
+        return self._data.ndim
+
+    def numel(self) -> int:
+        """How many elements there are."""
+        return self._data.size
+
+    def is_floating_point(self) -> bool:
+        """Whether the elements are floats."""
+        return self._data.dtype in FLOATS
+
+    def is_contiguous(self) -> bool:
+        """Whether the elements lie in memory in the order of the dimensions."""
+        return bool(self._data.flags.c_contiguous)
+
+    def contiguous(self) -> Tensor:
+        """Itself, or a copy whose elements lie in the order of the dimensions."""
+        return self if self.is_contiguous() else self.clone()
+
+    # Its gradient
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether operations on it are recorded; settable on leaves."""
+        return self._node is not None
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if value == (self._node is not None):
+            return
+        if value:
+            require_gradient(self)
+        elif isinstance(self._node, Leaf):
+            self._node = None
+        else:
+            raise RuntimeError(
+                "requires_grad: this tensor was computed from others; only a leaf can stop "
+                "requiring a gradient. Use .detach()"
+            )
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Set `requires_grad` and return the tensor."""
+        self.requires_grad = requires_grad
+        return self
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether it was made by the user rather than recorded."""
+        return self._node is None or isinstance(self._node, Leaf)
+
+    @property
+    def grad_fn(self) -> Node | None:
+        """The node that recorded it; None for a leaf."""
+        return None if self.is_leaf else self._node
+
+    def backward(
+        self,
+        gradient: Any = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+        inputs: Any = None,
+    ) -> None:
+        """Add the gradient of this tensor to `.grad` of every leaf it was computed from.
+
+        gradient      of the shape of this tensor; may be left out if it has one element
+        retain_graph  keep what the walk would free; `create_graph` unless given
+        create_graph  record the gradients, to differentiate them again
+        inputs        only these tensors instead of every leaf
+
+        RuntimeError: not recorded; not one element and no `gradient`; consumed before; a saved
+        value was overwritten.
+        """
+        backward(self, gradient, retain_graph, create_graph, inputs)
+
+    def retain_grad(self) -> None:
+        """Keep `.grad` of a recorded tensor too."""
+        if self._node is None:
+            raise RuntimeError("retain_grad: this tensor does not require a gradient")
+        if not self.is_leaf:
+            self._node.note("retained", weakref.ref(self))
+
+    def register_hook(self, hook: Callable[[Any], Any]) -> RemovableHandle:
+        """Call `hook(gradient)` when backward reaches this tensor; what it returns replaces it.
+
+        >>> import tapegrad as tg
+        >>> x = tg.tensor(1.0, requires_grad=True)
+        >>> handle = x.register_hook(lambda g: g * 10)
+        >>> (x * 3).backward()
+        >>> x.grad
+        tensor(30.)
+        """
+        if self._node is None:
+            raise RuntimeError("register_hook: this tensor does not require a gradient")
+        hooks = (self._node.notes or {}).get("hooks")
+        if hooks is None:
+            hooks = {}
+            self._node.note("hooks", hooks)
+        return RemovableHandle(hooks, hook)
+
+    def detach(self) -> Tensor:
+        """The same memory, off the tape."""
+        return engine.wrap(self.data)
+
+    def detach_(self) -> Tensor:
+        """Take this tensor off the tape."""
+        self._node = None
+        return self
+
+    # Values out
+
+    def item(self) -> Any:
+        """The one element as a Python number."""
+        if self._data.size != 1:
+            raise RuntimeError(f"item: needs exactly one element, this is {describe(self)}")
+        return self._data.item()
+
+    def tolist(self) -> Any:
+        """Nested lists of Python numbers."""
+        return self._data.tolist()
+
+    def numpy(self) -> np.ndarray:
+        """The values as a NumPy array sharing the memory; a CPU tensor without gradient only."""
+        if self._node is not None:
+            raise RuntimeError(
+                "numpy: this tensor requires a gradient, which NumPy would not record; "
+                "use .detach().numpy()"
+            )
+        if self.is_cuda:
+            raise TypeError(f"numpy: this tensor is on {self.device}; use .cpu().numpy()")
+        return self.data
+
+    def __len__(self) -> int:
+        if not self._data.ndim:
+            raise TypeError("len() of a zero-dimensional tensor")
+        return self._data.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(shape.unbind(self))
+
+    def __contains__(self, element: Any) -> bool:
+        return bool((self == element)._data.any())
+
+    def _number(self) -> Any:
+        if self._data.size != 1:
+            raise RuntimeError(
+                f"only a tensor of one element is a number or a truth value, not {describe(self)}; "
+                "for truth use .any() or .all()"
+            )
+        return self._data.item()
+
+    def __bool__(self) -> bool:
+        return bool(self._number())
+
+    def __float__(self) -> float:
+        return float(self._number())
+
+    def __int__(self) -> int:
+        return int(self._number())
+
+    def __index__(self) -> int:
+        return self._number().__index__()
+
+    def __format__(self, spec: str) -> str:
+        return (
+            format(self._data.item() if not self._data.ndim else self, spec) if spec else str(self)
+        )
+
+    def __repr__(self) -> str:
+        data = self._data.astype(float32) if self._data.dtype in HALVES else self._data
+        text = np.array2string(
+            np.asarray(data if isinstance(data, np.generic) else arrays.move(data, "cpu")),
+            separator=", ",
+            prefix="tensor(",
+            precision=4,
+            floatmode="maxprec_equal",
+            threshold=1000,
+        )
+        extra = ""
+        if self._data.dtype not in (float32, arrays.int64, bool_):
+            extra += f", dtype={self._data.dtype}"
+        if self.is_cuda:
+            extra += f", device={str(self.device)!r}"
+        if self.grad_fn is not None:
+            extra += f", grad_fn={self.grad_fn!r}"
+        elif self._node is not None:
+            extra += ", requires_grad=True"
+        return f"tensor({text}{extra})"
+
+    # Elsewhere and otherwise
+
+    def to(self, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False) -> Any:
+        """This tensor in another dtype, on another device, or as another tensor has them.
+
+        >>> import tapegrad as tg
+        >>> tg.tensor([1, 2]).to(tg.float64).dtype
+        dtype('float64')
+        """
+        for value in args:
+            if isinstance(value, Tensor):
+                dtype, device = value.dtype, value.device
+            elif isinstance(value, str) and value.partition(":")[0] in ("cpu", "cuda"):
+                device = value
+            elif isinstance(value, str):
+                try:
+                    dtype = as_dtype(value)
+                except TypeError:
+                    device = arrays.device(value)  # which says what devices there are
+            else:
+                dtype = value
+        result: Any = self
+        if dtype is not None and as_dtype(dtype) != self._data.dtype:
+            result = cast(result, dtype=as_dtype(dtype))
+        if device is not None and arrays.device(device) != self.device:
+            result = copies.move(result, source=str(self.device), target=str(device))
+        return self.clone() if copy and result is self else result
+
+    def cpu(self) -> Any:
+        """This tensor in main memory."""
+        return self.to("cpu")
+
+    def cuda(self, index: Any = None) -> Any:
+        """This tensor on a GPU; RuntimeError says whether CuPy or the GPU is missing."""
+        return self.to(arrays.device("cuda", index))
+
+    def type_as(self, other: Tensor) -> Any:
+        """This tensor in the dtype and on the device of another."""
+        return self.to(other)
+
+    def float(self) -> Any:
+        """This tensor in float32."""
+        return self.to(float32)
+
+    def double(self) -> Any:
+        """This tensor in float64."""
+        return self.to(arrays.float64)
+
+    def half(self) -> Any:
+        """This tensor in float16."""
+        return self.to(arrays.float16)
+
+    def bfloat16(self) -> Any:
+        """This tensor in bfloat16."""
+        return self.to(arrays.bfloat16)
+
+    def long(self) -> Any:
+        """This tensor in int64."""
+        return self.to(arrays.int64)
+
+    def int(self) -> Any:
+        """This tensor in int32."""
+        return self.to(arrays.int32)
+
+    def bool(self) -> Any:
+        """Whether each element is not 0."""
+        return self.to(bool_)
+
+    def __copy__(self) -> Tensor:
+        return self._rebuilt(self._data)
+
+    def __deepcopy__(self, memo: dict[Any, Any]) -> Tensor:
+        if not self.is_leaf:
+            raise RuntimeError(
+                "deepcopy: only leaves can be copied deeply, this tensor was recorded; "
+                "use .detach() or .clone()"
+            )
+        copied = memo[id(self)] = self._rebuilt(self.data.copy())
+        if self.grad is not None:
+            copied.grad = self.grad.detach().clone()
+        return copied
+
+    def _rebuilt(self, data: Array) -> Tensor:
+        """A leaf of the same class, name and requirement around other data."""
+        return _rebuild(type(self), data, self.requires_grad, self._name)
+
+    def __reduce__(self) -> Any:
+        if not self.is_leaf:
+            raise RuntimeError("pickle: only leaves can be pickled; use .detach()")
+        return _rebuild, (type(self), self.data, self.requires_grad, self._name)
+
+    # In place: real under no_grad, a new value while recording
+
+    def _write(self, name: str, make: Callable[[], Any], *others: Any) -> Tensor:
+        """Let this tensor hold what `make` computes, in the memory it has or as a new value."""
+        recorded = get_mode().recording and any(map(engine.needs_gradient, (self, *others)))
+        if recorded and isinstance(self._node, Leaf):
+            raise RuntimeError(
+                f"{name}: a leaf that requires a gradient cannot be changed in place while "
+                "recording; write under no_grad(), or compute a new tensor"
+            )
+        result = make()
+        if result._data.shape != self._data.shape:
+            raise engine.ShapeError(
+                f"{name}: the result {describe(result)} does not fit {describe(self)}"
+            )
+        if recorded:
+            result = cast(result, dtype=self._data.dtype)
+            self._data, self._node = result._data, result._node
+        else:
+            np.copyto(self.data, result._data, casting="same_kind")
+            mark_written(self)
+        return self
+
+    def _augmented(self, name: str, gate: Any, other: Any) -> Any:
+        """`self op= other`: while recording a new tensor, otherwise a write."""
+        if get_mode().recording and (self._node is not None or engine.needs_gradient(other)):
+            if isinstance(self._node, Leaf):
+                self._write(name, lambda: self)  # which refuses
+            return gate(self, other)
+        return self._write(name, lambda: gate(self, other))
+
+    def __iadd__(self, other: Any) -> Any:
+        return self._augmented("+=", arithmetic.add, other)
+
+    def __isub__(self, other: Any) -> Any:
+        return self._augmented("-=", arithmetic.sub, other)
+
+    def __imul__(self, other: Any) -> Any:
+        return self._augmented("*=", arithmetic.mul, other)
+
+    def __itruediv__(self, other: Any) -> Any:
+        return self._augmented("/=", arithmetic.div, other)
+
+    def __ipow__(self, other: Any) -> Any:
+        return self._augmented("**=", arithmetic.pow_, other)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        """`x[key] = value`: rebinds x to a recorded copy while recording, else writes."""
+        key = indexing.key_of(key)
+        recorded = get_mode().recording and any(map(engine.needs_gradient, (self, value)))
+        if recorded:
+            self._write("x[...] = value", lambda: index_put(self, value, key=key), value)
+            return
+        try:
+            self.data[key] = value._data if isinstance(value, Tensor) else value
+        except ValueError as error:
+            raise engine.ShapeError(
+                f"x[...] = value: {describe(value)} does not fit into {describe(self)}: {error}"
+            ) from None
+        mark_written(self)
+
+    def add_(self, other: Any, *, alpha: Any = 1) -> Tensor:
+        """`self += alpha * other`, in place."""
+        return self._write("add_", lambda: self.add(other, alpha=alpha), other)
+
+    def sub_(self, other: Any, *, alpha: Any = 1) -> Tensor:
+        """`self -= alpha * other`, in place."""
+        return self._write("sub_", lambda: self.sub(other, alpha=alpha), other)
+
+    def mul_(self, other: Any) -> Tensor:
+        """`self *= other`, in place."""
+        return self._write("mul_", lambda: self.mul(other), other)
+
+    def div_(self, other: Any) -> Tensor:
+        """`self /= other`, in place."""
+        return self._write("div_", lambda: self.div(other), other)
+
+    def clamp_(self, min: Any = None, max: Any = None) -> Tensor:
+        """Keep between `min` and `max`, in place."""
+        return self._write("clamp_", lambda: self.clamp(min, max))
+
+    def relu_(self) -> Tensor:
+        """`max(self, 0)`, in place."""
+        return self._write("relu_", self.relu)
+
+    def copy_(self, other: Any) -> Tensor:
+        """Take the values of `other`, broadcast and cast, in place."""
+
+        def make() -> Any:
+            source = other if isinstance(other, Tensor) else Tensor(other)
+            return shape.expand(source.to(self.dtype, device=self.device), self.shape)
+
+        return self._write("copy_", make, other)
+
+    def fill_(self, value: Any) -> Tensor:
+        """The same value everywhere, in place."""
+        return self.copy_(value)
+
+    def zero_(self) -> Tensor:
+        """0 everywhere, in place."""
+        return self.copy_(0)
+
+    def _drawn(self, name: str, kind: str, generator: Generator | None) -> Any:
+        stream = (generator or default_generator(self.device)).stream
+        drawn = getattr(stream, kind)(self.shape, dtype=arrays.wide(self.dtype).type)
+        return engine.wrap(np.asarray(drawn) if isinstance(drawn, float) else drawn)
+
+    def uniform_(
+        self, low: Any = 0.0, high: Any = 1.0, *, generator: Generator | None = None
+    ) -> Tensor:
+        """Numbers uniform on [low, high), in place."""
+        return self._write(
+            "uniform_",
+            lambda: self._drawn("uniform_", "random", generator) * (high - low) + low,
+        )
+
+    def normal_(
+        self, mean: Any = 0.0, std: Any = 1.0, *, generator: Generator | None = None
+    ) -> Tensor:
+        """Normal numbers of a mean and a standard deviation, in place."""
+        return self._write(
+            "normal_",
+            lambda: self._drawn("normal_", "standard_normal", generator) * std + mean,
+        )
+
+
+class RemovableHandle:
+    """What registering a hook returns: `remove()` takes the hook away again."""
+
+    def __init__(self, hooks: dict[int, Callable[..., Any]], hook: Callable[..., Any]) -> None:
+        self._hooks = hooks
+        self._key = engine.next_number()
+        hooks[self._key] = hook
+
+    def remove(self) -> None:
+        """Take the hook away; harmless when it has gone already."""
+        self._hooks.pop(self._key, None)
+
+
+def _rebuild(cls: type[Tensor], data: Array, requires_grad: bool, name: str | None) -> Any:
+    tensor = cls.__new__(cls)
+    tensor._data, tensor._node, tensor._name, tensor.grad = data, None, name, None
+    if requires_grad:
+        require_gradient(tensor)
+    return tensor
+
+
+engine.set_variable_class(Tensor)
+
+__all__ = ["RemovableHandle", "Tensor"]

@@ -1,0 +1,1 @@
+"""Layers and losses, one family to a file; `tapegrad.nn` gathers them."""

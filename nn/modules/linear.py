@@ -1,0 +1,89 @@
+"""Layers that multiply by a matrix, and the layer that does nothing."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from tapegrad.autograd import Tensor
+from tapegrad.autograd import operations as ops
+
+from .. import functional as F
+from .. import init
+from ..parameter import Parameter
+from .module import Module
+
+
+class Identity(Module):
+    """Returns its input; a placeholder where a layer was taken out. Any arguments are accepted.
+
+    >>> import tapegrad as tg
+    >>> from tapegrad import nn
+    >>> nn.Identity(54, unused=True)(tg.ones(2)).tolist()
+    [1.0, 1.0]
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__()
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The input itself."""
+        return input
+
+
+class Linear(Module):
+    """A dense layer: `y = x W^T + b`.
+
+    W and b start uniform in [-1/sqrt(in_features), 1/sqrt(in_features)].
+
+    Args:
+        in_features: size of the last dimension of the input.
+        out_features: size of the last dimension of the output.
+        bias: whether b is added. Default: True.
+        device, dtype: where the parameters live and what they are.
+
+    Shape:
+        input (..., in_features), output (..., out_features);
+        weight (out_features, in_features), bias (out_features,).
+
+    >>> import tapegrad as tg
+    >>> from tapegrad import nn
+    >>> layer = nn.Linear(20, 30)
+    >>> layer(tg.randn(128, 20)).shape
+    (128, 30)
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        self.in_features = in_features
+        self.out_features = out_features
+        shape = (out_features, in_features)
+        self.weight = Parameter(ops.empty(shape, dtype=dtype, device=device))
+        if bias:
+            self.bias = Parameter(ops.empty(out_features, dtype=dtype, device=device))
+        else:
+            self.register_parameter("bias", None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the weight and the bias anew."""
+        bound = 1 / math.sqrt(max(self.in_features, 1))
+        for parameter in self.parameters():
+            init.uniform_(parameter, -bound, bound)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """`input W^T + b`."""
+        return F.linear(input, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        return (
+            f"in_features={self.in_features}, out_features={self.out_features}, "
+            f"bias={self.bias is not None}"
+        )
