@@ -4,26 +4,31 @@
 people call, `tensor` the class they hold, `tape` the record made visible.
 """
 
-from tapegrad.autograd import operations
-from tapegrad.autograd.backward import backward, grad
-from tapegrad.autograd.engine import Gate, ShapeError
-from tapegrad.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
-from tapegrad.autograd.modes import (
+from . import operations
+from .backward import backward, grad
+from .engine import Gate
+from .errors import ArgumentError, DivisionError, DtypeError, PositionError, ShapeError
+from .gradcheck import GradcheckError, gradcheck, gradgradcheck
+from .modes import (
     detect_anomaly,
     enable_grad,
     is_grad_enabled,
     no_grad,
     set_grad_enabled,
 )
-from tapegrad.autograd.operations.creation import as_tensor, from_numpy, tensor
-from tapegrad.autograd.operations.random import Generator, manual_seed
-from tapegrad.autograd.tape import Tape
-from tapegrad.autograd.tensor import Tensor
+from .operations.creation import as_tensor, from_numpy, tensor
+from .operations.random import Generator, manual_seed
+from .tape import Tape
+from .tensor import Tensor
 
 __all__ = [
+    "ArgumentError",
+    "DivisionError",
+    "DtypeError",
     "Gate",
     "Generator",
     "GradcheckError",
+    "PositionError",
     "ShapeError",
     "Tape",
     "Tensor",

@@ -29,6 +29,7 @@ uint8 = np.dtype(np.uint8)
 bool_ = np.dtype(np.bool_)
 
 FLOATS: frozenset[np.dtype[Any]] = frozenset({float16, bfloat16, float32, float64})
+NUMPY_FLOATS: frozenset[np.dtype[Any]] = frozenset({float16, float32, float64})
 HALVES = frozenset({float16, bfloat16})
 INTEGERS: frozenset[np.dtype[Any]] = frozenset(
     {int8, int16, int32, int64, uint8, *map(np.dtype, (np.uint16, np.uint32, np.uint64))}
@@ -100,11 +101,12 @@ class device(str):
 
     def __new__(cls, name: str = "cpu", index: int | None = None) -> device:
         kind, _, number = str(name).partition(":")
+        known = kind in ("cpu", "cuda") and str(name) == (f"{kind}:{number}" if number else kind)
         if number.isdigit() and index is None:
             index = int(number)
         elif number:
-            kind = "?"
-        if kind not in ("cpu", "cuda") or (kind == "cpu" and index not in (None, 0)):
+            known = False
+        if not known or (index is not None and (index < 0 or (kind == "cpu" and index))):
             raise RuntimeError(f"unknown device {name!r}; use 'cpu', 'cuda' or 'cuda:0'")
         if kind == "cpu":
             index = None

@@ -13,9 +13,10 @@ from heapq import heapify, heappop, heappush
 from typing import Any
 
 import numpy as np
-from tapegrad.autograd import engine
-from tapegrad.autograd.arrays import FLOATS, MODULES, device_of, module_of
-from tapegrad.autograd.engine import (
+
+from . import engine
+from .arrays import FLOATS, MODULES, device_of, module_of
+from .engine import (
     Leaf,
     Mode,
     Node,
@@ -24,12 +25,15 @@ from tapegrad.autograd.engine import (
     describe,
     get_mode,
     leaf,
+    mark_written,
     mode,
     output,
     wrap,
     written_since,
 )
-from tapegrad.autograd.gates.broadcasting import sum_to
+from .errors import ShapeError
+from .gates.broadcasting import sum_to
+from .gates.copies import clone
 
 
 def backward(
@@ -56,7 +60,7 @@ def backward(
     if inputs is None:
         _walk(roots, retain, create_graph, None)
         return
-    targets = _as_list(inputs)
+    targets = list({id(target): target for target in _as_list(inputs)}.values())
     if not targets:
         raise RuntimeError("backward: inputs= is empty; name at least one tensor")
     for target, gradient in zip(
@@ -93,7 +97,7 @@ def grad(
     found = _gradients("grad", roots, targets, retain, create_graph)
     if materialize_grads:
         allow_unused = True
-    results = []
+    results: list[Any] = []
     for position, (target, gradient) in enumerate(zip(targets, found, strict=True)):
         if gradient is None and not allow_unused:
             raise RuntimeError(
@@ -105,6 +109,8 @@ def grad(
             zeros = module_of(data).zeros(data.shape, data.dtype)
             results.append(wrap(zeros) if materialize_grads else None)
         else:
+            if any(target is earlier for earlier in targets[:position]):
+                gradient = clone(gradient)
             results.append(gradient if create_graph else wrap(gradient))
     return tuple(results)
 
@@ -120,8 +126,12 @@ def _roots(
     outputs = _as_list(tensors)
     if gradients is None or isinstance(gradients, Variable) or hasattr(gradients, "dtype"):
         given = [gradients] * len(outputs) if gradients is None else [gradients]
-    else:
+    elif isinstance(gradients, (list, tuple)):
         given = list(gradients)
+    else:
+        raise TypeError(
+            f"{name}: the gradient must be a tensor or an array, not {type(gradients).__name__}"
+        )
     if len(given) != len(outputs):
         raise RuntimeError(f"{name}: {len(outputs)} outputs but {len(given)} gradients")
     roots = []
@@ -144,7 +154,8 @@ def _seed(name: str, tensor: Variable, gradient: Any, create_graph: bool) -> Any
                 f"{name}: the output has shape {tuple(data.shape)}; only a single element has a "
                 "gradient of its own. Reduce it (.sum(), .mean()), or pass its gradient"
             )
-        gradient = data.dtype.type(1) if data.ndim == 0 else module_of(data).ones_like(data)
+        scalar = isinstance(data, np.generic)
+        gradient = data.dtype.type(1) if scalar else module_of(data).ones_like(data)
     given = gradient._data if isinstance(gradient, Variable) else gradient
     if type(given) not in MODULES:
         given = gradient = np.asarray(given, dtype=data.dtype)
@@ -200,7 +211,7 @@ def _leading(roots: list[tuple[Node, Any]], targets: dict[int, Any]) -> set[int]
     """The numbers of the nodes on a path from the roots to a target."""
     leading = set(targets)
     for node in reachable((node for node, _ in roots), min(targets, default=0)):
-        if any(before is not None and before.number in leading for before in node.inputs):
+        if _leads(node, leading):
             leading.add(node.number)
     return leading
 
@@ -209,107 +220,128 @@ def _walk(
     roots: list[tuple[Node, Any]], retain: bool, create_graph: bool, captured: dict[int, Any] | None
 ) -> None:
     """Carry gradients from the roots to the leaves, or to the nodes numbered in `captured`."""
-    found = get_mode()
-    recording = Mode(create_graph, (), found.anomaly)
-    wanted = None if captured is None else _leading(roots, captured)
     # number -> [node, gradient so far, whether the gradient is a buffer of our own]
     pending: dict[int, list[Any]] = {}
     for node, gradient in roots:
-        _arrive(pending, node, gradient)
-    heap = [-number for number in pending]
-    heapify(heap)
-    mode.set(recording)
+        if node.number in pending:
+            _meet(pending[node.number], gradient)
+        else:
+            pending[node.number] = [node, gradient, False]
+    wanted = None if captured is None else _leading(roots, captured)
+    found = get_mode()
+    mode.set(Mode(create_graph, (), found.anomaly))
     try:
         with np.errstate(all="ignore"):
-            while heap:
-                node, gradient, own = pending.pop(-heappop(heap))
-                if not node.shape:
-                    node.grad = (
-                        gradient._data if create_graph else gradient
-                    )  # scalars keep theirs, to be printed and drawn
-                if node.notes is not None:
-                    gradient = _attend(node, gradient)
-                if captured is not None and node.number in captured:
-                    captured[node.number] = gradient if create_graph or own else _private(gradient)
-                    if not any(n is not None and n.number in wanted for n in node.inputs):  # type: ignore[operator]
-                        continue
-                if node.gate is leaf:
-                    if captured is None and (variable := node.variable()) is not None:
-                        accumulate(variable, gradient, create_graph, own)
-                    continue
-                if node.gate is output:
-                    parent = node.inputs[0]
-                    if parent.number not in pending:
-                        heappush(heap, -parent.number)
-                        pending[parent.number] = [parent, [None] * len(parent.shape), False]
-                    pending[parent.number][1][node.params["index"]] = gradient
-                    continue
-                gradients = _through(node, gradient, create_graph, found.anomaly)
-                if not retain and node.saved is not node.gate.nothing:
-                    node.saved = None
-                for before, arriving in zip(node.inputs, gradients, strict=True):
-                    if before is None or arriving is None:
-                        continue
-                    if wanted is not None and before.number not in wanted:
-                        continue
-                    if arriving.shape != before.shape:
-                        arriving = _fit(node, arriving, before)
-                    if arriving.dtype is not before.dtype and arriving.dtype != before.dtype:
-                        arriving = cast(arriving, dtype=before.dtype)
-                    number = before.number
-                    entry = pending.get(number)
-                    if entry is None:
-                        pending[number] = [before, arriving, False]
-                        heappush(heap, -number)
-                    else:
-                        _add(entry, arriving)
+            _visit(pending, retain, create_graph, captured, wanted, found.anomaly)
     finally:
         mode.set(found)
 
 
-def _arrive(pending: dict[int, list[Any]], node: Node, gradient: Any) -> None:
-    if node.number in pending:
-        _add(pending[node.number], gradient)
-    else:
-        pending[node.number] = [node, gradient, False]
+def _visit(
+    pending: dict[int, list[Any]],
+    retain: bool,
+    create_graph: bool,
+    captured: dict[int, Any] | None,
+    wanted: set[int] | None,
+    anomaly: bool,
+) -> None:
+    """Take the pending node of the largest number, until there is none."""
+    heap = [-number for number in pending]
+    heapify(heap)
+    last_write = engine.last_write
+    while heap:
+        node, gradient, own = pending.pop(-heappop(heap))
+        gate = node.gate
+        if node.notes is not None:
+            gradient, own = _attend(node, gradient), False
+            last_write = engine.last_write
+        if captured is not None and node.number in captured:
+            captured[node.number] = gradient if create_graph or own else _private(gradient)
+        elif gate is leaf:
+            variable = node.variable()
+            if captured is None and variable is not None and variable._node is not None:
+                accumulate(variable, gradient, create_graph, own)
+            continue
+        if gate is output:
+            _hand_over(node, gradient, pending, heap)
+            continue
+        if wanted is not None and not _leads(node, wanted):
+            continue
+        if not node.shape:  # scalars keep theirs, to be printed and drawn
+            node.grad = gradient._data if create_graph else gradient
+        saved = node.saved
+        if saved is None or create_graph or last_write > node.number or type(gradient) is list:
+            saved, gradient = _ready(node, gradient, create_graph)
+        try:
+            gradients = gate.backward(node, gradient, *saved, **node.params)
+        except Exception as error:
+            error.add_note(f"in the backward of {_place(node)}")
+            raise
+        if type(gradients) is not tuple:
+            gradients = (gradients,)
+        if anomaly or len(gradients) != len(node.inputs):
+            _check_result(node, gradients)
+        if not retain and node.saved is not gate.nothing:
+            node.saved = None
+        for before, arriving in zip(node.inputs, gradients):  # noqa: B905 - checked; strict is slow
+            if before is None or arriving is None:
+                continue
+            if arriving.shape != before.shape:
+                arriving = _fit(node, arriving, before)
+            if arriving.dtype is not before.dtype and arriving.dtype != before.dtype:
+                arriving = cast(arriving, dtype=before.dtype)
+            number = before.number
+            entry = pending.get(number)
+            if entry is None:
+                if wanted is None or number in wanted:
+                    pending[number] = [before, arriving, False]
+                    heappush(heap, -number)
+            elif entry[2]:
+                entry[1] += arriving
+            else:
+                _meet(entry, arriving)
 
 
-def _add(entry: list[Any], arriving: Any) -> None:
-    """Gradients that meet add up; in place once the sum is a buffer of our own."""
-    if entry[2]:
-        entry[1] += arriving
-    else:
-        entry[1] = entry[1] + arriving
-        entry[2] = not isinstance(entry[1], Variable)
+def _leads(node: Node, wanted: set[int]) -> bool:
+    """Whether the way to a wanted node goes on through the inputs of this one."""
+    return any(before is not None and before.number in wanted for before in node.inputs)
 
 
-def _through(node: Node, gradient: Any, create_graph: bool, anomaly: bool) -> Sequence[Any]:
-    """One gate backwards: the gradients of its inputs from the gradient of its output."""
-    gate, saved = node.gate, node.saved
+def _meet(entry: list[Any], arriving: Any) -> None:
+    """Gradients that meet add up; the sum is a buffer of our own, so that more add in place."""
+    entry[1] = entry[1] + arriving
+    entry[2] = not isinstance(arriving, Variable)
+
+
+def _hand_over(node: Node, gradient: Any, pending: dict[int, list[Any]], heap: list[int]) -> None:
+    """One of several outputs hands its gradient to its gate, which waits for the others'."""
+    parent: Node = node.inputs[0]  # type: ignore[assignment]
+    if parent.number not in pending:
+        heappush(heap, -parent.number)
+        pending[parent.number] = [parent, [None] * len(parent.shape), False]
+    parts, index = pending[parent.number][1], node.params["index"]
+    parts[index] = gradient if parts[index] is None else parts[index] + gradient
+
+
+def _place(node: Node) -> str:
+    """A gate as errors name it: by name, number and, where known, the user's line."""
+    recorded = f", recorded at {node.origin}" if node.origin else ""
+    return f"gate '{node.gate.name}' (#{node.number}){recorded}"
+
+
+def _ready(node: Node, gradient: Any, create_graph: bool) -> tuple[tuple[Any, ...], Any]:
+    """What a backward is called with, where it is not simply what was saved."""
+    saved = node.saved
     if saved is None:
         raise RuntimeError(
-            f"backward: gate '{gate.name}' (#{node.number}) was consumed by an earlier backward, "
-            "which freed the values it needs. Pass retain_graph=True to that one, or run the "
-            "forward pass again"
+            f"backward: {_place(node)} was consumed by an earlier backward, which freed the values "
+            "it needs. Pass retain_graph=True to that one, or run the forward pass again"
         )
     if engine.last_write > node.number:
         _check_overwritten(node, saved)
     if type(gradient) is list:
         gradient = _complete(node, gradient, create_graph)
-    if create_graph:
-        saved = _rewrapped(node, saved)
-    try:
-        gradients = gate.backward(node, gradient, *saved, **node.params)
-    except Exception as error:
-        error.add_note(
-            f"in the backward of gate '{gate.name}' (#{node.number}) {node.origin}".rstrip()
-        )
-        raise
-    if type(gradients) is not tuple:
-        gradients = (gradients,)
-    if anomaly:
-        _check_anomaly(node, gradients)
-    return gradients
+    return (_rewrapped(node, saved) if create_graph else saved), gradient
 
 
 def _fit(node: Node, gradient: Any, before: Node) -> Any:
@@ -319,8 +351,8 @@ def _fit(node: Node, gradient: Any, before: Node) -> Any:
         n not in (1, m) for n, m in zip(before.shape, gradient.shape[lead:], strict=True)
     ):
         raise RuntimeError(
-            f"backward: gate '{node.gate.name}' (#{node.number}) gave a gradient of shape "
-            f"{tuple(gradient.shape)} to an input of shape {tuple(before.shape)}"
+            f"backward: {_place(node)} gave a gradient of shape {tuple(gradient.shape)} to an "
+            f"input of shape {tuple(before.shape)}"
         )
     return sum_to(gradient, shape=before.shape)
 
@@ -365,9 +397,24 @@ def _attend(node: Node, gradient: Any) -> Any:
     for hook in list(notes.get("hooks", {}).values()):
         recorded = isinstance(gradient, Variable)
         replaced = hook(gradient if recorded else wrap(gradient))
-        if replaced is not None:
-            gradient = replaced if recorded else engine.array_of(replaced)
-    if "kept" in notes or not node.shape:
+        if replaced is None:
+            continue
+        if type(replaced) in MODULES:
+            replaced = wrap(replaced)
+        if not isinstance(replaced, Variable):
+            raise TypeError(
+                f"a hook on {_place(node)} returned {type(replaced).__name__}; expected a tensor "
+                "to replace the gradient, or None to leave it"
+            )
+        if replaced._data.shape != node.shape:
+            raise ShapeError(
+                f"a hook on {_place(node)} returned {describe(replaced)} for a gradient of shape "
+                f"{tuple(node.shape)}"
+            )
+        if replaced._data.dtype != node.dtype:
+            replaced = cast(replaced, dtype=node.dtype)
+        gradient = replaced if recorded else replaced._data
+    if "kept" in notes:
         node.grad = engine.array_of(gradient)
     if "retained" in notes and (variable := notes["retained"]()) is not None:
         accumulate(variable, gradient, isinstance(gradient, Variable))
@@ -378,13 +425,16 @@ def accumulate(variable: Variable, gradient: Any, create_graph: bool, own: bool 
     """Add a gradient to `.grad`, which stays a private, writable array that aliases nothing."""
     before = variable.grad
     if create_graph:
-        variable.grad = gradient if before is None else before + gradient
+        variable.grad = clone(gradient) if before is None else before + gradient
     elif before is None:
         variable.grad = wrap(gradient if own else _private(gradient))
-    elif before._node is not None or isinstance(before._data, np.generic):
+    elif before._node is not None:
         variable.grad = wrap(before._data + gradient)
+    elif isinstance(before._data, np.generic):
+        before._data = before._data + gradient
     else:
         before._data += gradient
+        mark_written(before)
 
 
 def _private(gradient: Any) -> Any:
@@ -399,22 +449,22 @@ def _check_overwritten(node: Node, saved: tuple[Any, ...]) -> None:
         if value is not None and written_since(value, source, node.number):
             what = "its output" if name == "out" else f"its input {name}"
             raise RuntimeError(
-                f"backward: gate '{node.gate.name}' (#{node.number}) needs {what}, which was "
-                "overwritten in place after it was recorded. Write into a clone, or write after "
-                "backward" + (f"; recorded at {node.origin}" if node.origin else "")
+                f"backward: {_place(node)} needs {what}, which was overwritten in place after it "
+                "was recorded. Write into a clone, or write after backward"
             )
 
 
-def _check_anomaly(node: Node, gradients: Sequence[Any]) -> None:
+def _check_result(node: Node, gradients: Sequence[Any]) -> None:
+    if len(gradients) != len(node.inputs):
+        raise RuntimeError(
+            f"backward: {_place(node)} gave {len(gradients)} gradients for "
+            f"{len(node.inputs)} inputs"
+        )
     for gradient in gradients:
-        if gradient is None:
-            continue
-        data = engine.array_of(gradient)
-        if bool(module_of(data).isnan(data).any()):
-            raise RuntimeError(
-                f"backward: gate '{node.gate.name}' (#{node.number}) gave NaN"
-                + (f"; recorded at {node.origin}" if node.origin else "")
-            )
+        if gradient is not None:
+            data = engine.array_of(gradient)
+            if bool(module_of(data).isnan(data).any()):
+                raise RuntimeError(f"backward: {_place(node)} gave NaN")
 
 
 __all__ = ["Leaf", "backward", "grad", "reachable"]

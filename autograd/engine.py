@@ -21,22 +21,22 @@ from contextvars import ContextVar
 from typing import Any, ClassVar
 
 import numpy as np
-from tapegrad.autograd.arrays import (
+
+from .arrays import (
     DTYPES,
     FLOATS,
+    INTEGERS,
     MODULES,
+    NUMPY_FLOATS,
     Array,
     device_of,
     get_default_dtype,
     module_of,
     result_type,
 )
+from .errors import DtypeError, ShapeError
 
 next_number = itertools.count(1).__next__  # the order of recording, which is a topological order
-
-
-class ShapeError(ValueError, RuntimeError):
-    """Shapes that do not fit. A ValueError as in NumPy and a RuntimeError as in PyTorch."""
 
 
 class Variable:
@@ -115,14 +115,24 @@ class Leaf(Node):
 
 
 class Mode:
-    """What this thread or task records: whether at all, onto which open tapes, with origins."""
+    """What this thread or task records: whether at all, onto which open tapes, with origins.
 
-    __slots__ = ("anomaly", "recording", "tapes", "watched")
+    `outer` is the mode that leaving this one returns to.
+    """
 
-    def __init__(self, recording: bool, tapes: tuple[Any, ...] = (), anomaly: bool = False) -> None:
+    __slots__ = ("anomaly", "outer", "recording", "tapes", "watched")
+
+    def __init__(
+        self,
+        recording: bool,
+        tapes: tuple[Any, ...] = (),
+        anomaly: bool = False,
+        outer: Mode | None = None,
+    ) -> None:
         self.recording = recording
         self.tapes = tapes
         self.anomaly = anomaly
+        self.outer = outer
         self.watched = bool(tapes or anomaly)
 
 
@@ -150,7 +160,13 @@ def wrap(data: Array, node: Node | None = None) -> Any:
 
 
 _NO_PARAMS: dict[str, Any] = {}
-_MISTAKES = (ValueError, TypeError, IndexError, OverflowError)
+_MISTAKES: tuple[type[Exception], ...] = (
+    IndexError,
+    ValueError,
+    TypeError,
+    OverflowError,
+    ZeroDivisionError,
+)
 _WEAK = (float, int, bool)  # Python scalars: they take the dtype of what they meet
 
 
@@ -166,14 +182,17 @@ class Gate:
     needs      for each differentiable input, which values its gradient reads: names of inputs, and
                `out`; only those are kept. Inputs not in it carry no gradient.
     floats     integer inputs become the default float first
-    exceptional  may meet infinities and NaN at ordinary inputs: computed without NumPy's warnings
+    quiet      when to compute without NumPy's warnings of infinities and NaN: "always", on "arrays"
+               only (silence costs a microsecond, which a scalar sum would feel), or "never"
     outputs    how many of a tuple of outputs are differentiable (None: all)
+    views      the output may share memory with the input
     """
 
     needs: ClassVar[dict[str, str]] = {}
     floats: ClassVar[bool] = False
-    exceptional: ClassVar[bool] = False
+    quiet: ClassVar[str] = "never"
     outputs: ClassVar[int | None] = 1
+    views: ClassVar[bool] = False
     all: ClassVar[dict[str, Gate]] = {}
 
     forward: Callable[..., Any]
@@ -197,7 +216,8 @@ class Gate:
         self.nothing = (None,) * (len(names) + 1)
         self.promoted = tuple(name in self.needs or not self.needs for name in names)
         self.differentiable = tuple(name in self.needs for name in names)
-        self.run = self.quietly if self.exceptional else self.forward
+        self.run = self.quietly if self.quiet == "always" else self.forward
+        self.run_arrays = self.forward if self.quiet == "never" else self.quietly
         Gate.all[self.name] = self
 
     def __repr__(self) -> str:
@@ -206,7 +226,7 @@ class Gate:
     def compute(self, xp: Any, *inputs: Any, **params: Any) -> Any:
         """The forward on arrays, with an error that names the gate and what it was given."""
         try:
-            return self.run(xp, *inputs, **params)
+            return self.run_arrays(xp, *inputs, **params)
         except _MISTAKES as error:
             raise self.mistake(error, inputs) from error
 
@@ -217,10 +237,10 @@ class Gate:
 
     def mistake(self, error: Exception, inputs: tuple[Any, ...]) -> Exception:
         """What the array library said, with the gate and its inputs named."""
-        if isinstance(error, ShapeError):
-            return error
-        kind = IndexError if isinstance(error, IndexError) else type(error)
-        kind = ShapeError if kind is ValueError else kind
+        if isinstance(error, RuntimeError):  # one of our own
+            return type(error)(f"{self.name}({', '.join(map(describe, inputs))}): {error}")
+        kind: type[Exception] = next(k for k in _MISTAKES if isinstance(error, k))
+        kind = {ValueError: ShapeError, TypeError: DtypeError}.get(kind, kind)
         return kind(f"{self.name}({', '.join(map(describe, inputs))}): {error}")
 
     def __call__(self, *inputs: Any, **params: Any) -> Any:
@@ -235,11 +255,13 @@ class Gate:
             if isinstance(value, Variable):
                 plain = False
                 node = value._node
+                if self.views and isinstance(value._data, np.generic):
+                    value._data = np.array(value._data)  # memory that can be shared
                 value = value._data
             nodes.append(node)
             arrays.append(value)
             if self.variadic or self.promoted[position]:
-                if node is not None:
+                if node is not None and (self.variadic or self.differentiable[position]):
                     wants |= 1 << position
                 if type(value) in MODULES:
                     if first is None:
@@ -254,15 +276,22 @@ class Gate:
                 nodes[position] = None
         if plain:  # arrays only: compute
             return self.compute(_module(arrays), *arrays, **params)
-        if not uniform or (
-            (scalars or self.floats) and (first is None or first.dtype not in FLOATS)
+        if (
+            not uniform
+            or (scalars and (first is None or first.dtype not in NUMPY_FLOATS))
+            or (self.floats and first is not None and first.dtype not in FLOATS)
         ):
             prepared = self.prepare(inputs)
             if prepared is not None:
                 return self(*prepared, **params)
         out = self.compute(_module(arrays), *arrays, **params)
-        if not wants or not get_mode().recording:
-            return tuple(map(wrap, out)) if type(out) is tuple else wrap(out)
+        several = type(out) is tuple
+        if (
+            not wants
+            or not get_mode().recording
+            or (out[0] if several else out).dtype not in FLOATS
+        ):
+            return tuple(map(wrap, out)) if several else wrap(out)
         saved: tuple[Any, ...] = self.nothing
         if not self.variadic and (keep := self.keep[wants]) is not None:
             values = (out, *arrays)
@@ -325,9 +354,13 @@ class Gate:
                         value if isinstance(value, Variable) else wrap(data), dtype=dtype
                     )
                     changed = True
+            elif dtype in FLOATS and dtype not in NUMPY_FLOATS:
+                values[i] = np.asarray(data, dtype)  # a Python number would widen it in NumPy
+                changed = True
             elif dtype in FLOATS and type(data) is not float:
-                values[i] = float(data)
-                changed = type(data) is bool or changed
+                values[i], changed = float(data), True
+            elif dtype in INTEGERS and type(data) is not int:
+                values[i], changed = int(data), True
         if changed or any(v is not i for v, i in zip(values, inputs, strict=True)):
             return tuple(values)
         return None
@@ -368,26 +401,29 @@ class BinaryGate(Gate):
             before_x, a = x._node, x._data
             if isinstance(y, Variable):
                 before_y, b = y._node, y._data
-                if a.dtype is not b.dtype or MODULES[type(a)] is not MODULES[type(b)]:
-                    return self._prepared(x, y)
                 dtype = a.dtype
-            elif type(y) is int or (type(y) is float and a.dtype in FLOATS):
-                b, dtype = y, a.dtype
+                if dtype is not b.dtype or (
+                    type(a) is not type(b) and MODULES[type(a)] is not MODULES[type(b)]
+                ):
+                    return self._prepared(x, y)
+            elif (dtype := a.dtype) in NUMPY_FLOATS and (type(y) is float or type(y) is int):
+                b = y
             else:
                 return self._prepared(x, y)
             xp = MODULES[type(a)]
         elif isinstance(y, Variable):
             before_y, a, b = y._node, x, y._data
             dtype = b.dtype
-            if type(x) is not int and (type(x) is not float or dtype not in FLOATS):
+            if dtype not in NUMPY_FLOATS or (type(x) is not float and type(x) is not int):
                 return self._prepared(x, y)
             xp = MODULES[type(b)]
         else:
             return self.compute(_module((x, y)), x, y)
         if self.floats and dtype not in FLOATS:
             return self._prepared(x, y)
+        array = type(a) is np.ndarray or type(b) is np.ndarray
         try:
-            out = self.run(xp, a, b)
+            out = self.run_arrays(xp, a, b) if array else self.run(xp, a, b)
         except _MISTAKES as error:
             raise self.mistake(error, (a, b)) from error
         result = _new(_variable_class)
@@ -423,10 +459,11 @@ def _operand(value: Any, gate: Gate) -> Any:
     """An input as a variable, an array or a Python scalar; TypeError names what else it is."""
     if value is None or isinstance(value, Variable) or type(value) in _WEAK:
         return value
-    if isinstance(value, np.generic):  # a NumPy scalar, like a Python one, widens nothing
+    if isinstance(value, np.generic) and value.dtype in DTYPES:  # widens nothing, like Python's
         return value.item()
     if isinstance(value, np.ndarray):
         value = np.asarray(value)
+        value = value.astype(value.dtype.newbyteorder("="), copy=False)
     if type(value) in MODULES and value.dtype in DTYPES:
         return value
     kind = f"array of {value.dtype}" if type(value) in MODULES else type(value).__name__
@@ -474,7 +511,7 @@ class Cast(Gate):
     """Another dtype, the same values. The walk casts the gradient back."""
 
     needs: ClassVar = {"x": ""}
-    exceptional: ClassVar = True
+    quiet: ClassVar = "always"
 
     def forward(self, xp: Any, x: Any, *, dtype: np.dtype) -> Any:
         return x.astype(dtype)
@@ -486,8 +523,9 @@ class Cast(Gate):
 leaf = LeafGate()
 output = OutputGate()
 cast = Cast()
-for _structural in (leaf, output):
+for _structural, _name in ((leaf, "leaf"), (output, "output")):  # they compute nothing
     del Gate.all[_structural.name]
+    _structural.name = _name
 
 
 # Writes in place. Each writes its number down against the buffer it changed, so that a backward can
@@ -543,7 +581,6 @@ __all__ = [
     "Leaf",
     "Mode",
     "Node",
-    "ShapeError",
     "UnaryGate",
     "Variable",
     "array_of",

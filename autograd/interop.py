@@ -10,8 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from tapegrad.autograd.engine import Variable, array_of, needs_gradient, wrap
-from tapegrad.autograd.operations import (
+
+from .engine import Variable, array_of, mark_written, needs_gradient, wrap
+from .operations import (
     creation,
     indexing,
     pointwise,
@@ -74,6 +75,18 @@ def _numpy_std(a: Any, axis: Any = None, *, ddof: int = 0, keepdims: bool = Fals
     return reductions.std(a, axis, correction=ddof, keepdim=keepdims)
 
 
+def _numpy_dot(a: Any, b: Any) -> Any:
+    if not getattr(a, "ndim", 0) or not getattr(b, "ndim", 0):
+        return pointwise.mul(a, b)
+    if max(a.ndim, b.ndim) > 2:
+        raise TypeError("numpy.dot of stacks of matrices is not recorded; use matmul")
+    return products.matmul(a, b)
+
+
+def _numpy_clip(a: Any, a_min: Any = None, a_max: Any = None, **bounds: Any) -> Any:
+    return pointwise.clamp(a, bounds.get("min", a_min), bounds.get("max", a_max))
+
+
 def _numpy_transpose(a: Any, axes: Any = None) -> Any:
     return shape.permute(a, tuple(reversed(range(a.ndim))) if axes is None else axes)
 
@@ -102,8 +115,8 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.concatenate: shape.cat,
     np.stack: shape.stack,
     np.where: pointwise.where,
-    np.clip: pointwise.clamp,
-    np.dot: products.matmul,
+    np.clip: _numpy_clip,
+    np.dot: _numpy_dot,
     np.outer: products.outer,
     np.diag: indexing.diag,
     np.take_along_axis: indexing.take_along_dim,
@@ -111,6 +124,9 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.isclose: pointwise.isclose,
     np.zeros_like: creation.zeros_like,
     np.ones_like: creation.ones_like,
+    np.shape: lambda a: a.shape,
+    np.ndim: lambda a: a.ndim,
+    np.size: lambda a, axis=None: a.numel() if axis is None else a.shape[axis],
 }
 
 
@@ -123,8 +139,13 @@ def _contains(values: Any, test: Callable[[Any], bool]) -> bool:
 
 
 def _stripped(value: Any) -> Any:
+    """The arrays inside tensors, to be read only: a write by NumPy would go unseen."""
     if isinstance(value, (list, tuple)):
         return type(value)(map(_stripped, value))
+    if isinstance(value, Variable) and isinstance(value._data, np.ndarray):
+        view = value._data.view()
+        view.flags.writeable = False
+        return view
     return array_of(value)
 
 
@@ -135,7 +156,19 @@ def _plainly(name: str, function: Callable[..., Any], args: Any, kwargs: Any) ->
             f"numpy.{name} would lose the gradient of a tensor: tapegrad has no gate for it. "
             "Use tapegrad's own operations, or .detach() first"
         )
-    result = function(*_stripped(args), **{key: _stripped(v) for key, v in kwargs.items()})
+    outs = kwargs.pop("out", ())
+    outs = outs if isinstance(outs, tuple) else (outs,)
+    keywords = {key: _stripped(v) for key, v in kwargs.items()}
+    if outs:
+        keywords["out"] = tuple(o.data if isinstance(o, Variable) else o for o in outs)  # type: ignore[attr-defined]
+        if len(outs) == 1:
+            keywords["out"] = keywords["out"][0]
+    result = function(*_stripped(args), **keywords)
+    for out in outs:
+        if isinstance(out, Variable):
+            mark_written(out)
+    if outs:
+        return outs[0] if len(outs) == 1 else outs
     return wrap(result) if isinstance(result, (np.ndarray, np.generic)) else result
 
 
@@ -160,6 +193,10 @@ class NumpyProtocols(Variable):
         operation = _UFUNCS.get(ufunc)
         if operation is not None and method == "__call__" and not kwargs:
             return operation(*map(_operand, inputs))
+        if method == "at" and isinstance(inputs[0], Variable) and not needs_gradient(inputs[0]):
+            raise TypeError(
+                f"numpy.{ufunc.__name__}.at would write into a tensor unseen; use x[i] ="
+            )
         name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
         return _plainly(name, getattr(ufunc, method), inputs, kwargs)
 
@@ -167,7 +204,7 @@ class NumpyProtocols(Variable):
         operation = _FUNCTIONS.get(function)
         if operation is None:
             return _plainly(function.__name__, function, args, kwargs)
-        return operation(*args, **kwargs)
+        return operation(*map(_operand, args), **kwargs)
 
     def __dlpack__(self, **kwargs: Any) -> Any:
         if self._node is not None:
@@ -185,5 +222,7 @@ class NumpyProtocols(Variable):
 
 
 def _operand(value: Any) -> Any:
-    """A NumPy operand as the operations take them: lists become tensors, numbers stay."""
-    return creation.as_tensor(value) if isinstance(value, (list, tuple)) else value
+    """A NumPy operand as the operations take them: arrays become tensors, the rest stays."""
+    if isinstance(value, (list, tuple)) and _contains(value, lambda v: isinstance(v, np.ndarray)):
+        return type(value)(map(_operand, value))
+    return creation.as_tensor(value) if isinstance(value, np.ndarray) else value

@@ -9,15 +9,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tapegrad.autograd.engine import Variable
-from tapegrad.autograd.gates import arithmetic, selection
-from tapegrad.autograd.operations import indexing, pointwise, products, reductions, shape
-from tapegrad.autograd.operations.arguments import Dim, numpy_names
+from .arrays import is_array
+from .engine import Variable
+from .gates import arithmetic, selection
+from .operations import indexing, pointwise, products, reductions, shape
+from .operations.arguments import Dim, numpy_names
+from .operations.creation import as_tensor
 
 
 def _sizes(sizes: tuple[Any, ...]) -> Sequence[int]:
     """Sizes or dimensions given one by one or as one sequence."""
     return sizes[0] if len(sizes) == 1 and isinstance(sizes[0], Sequence) else sizes
+
+
+def _comparable(other: Any) -> bool:
+    """Whether == is asked of numbers; of anything else Python's answer, False, will do."""
+    return isinstance(other, (Variable, int, float)) or is_array(other)
 
 
 class Operations(Variable):
@@ -97,18 +104,18 @@ class Operations(Variable):
         return selection.greater_equal(self, other)
 
     def __eq__(self, other: Any) -> Any:
-        return selection.equal(self, other)
+        return selection.equal(self, other) if _comparable(other) else NotImplemented
 
     def __ne__(self, other: Any) -> Any:
-        return selection.not_equal(self, other)
+        return selection.not_equal(self, other) if _comparable(other) else NotImplemented
 
     __hash__ = object.__hash__
 
     def __matmul__(self, other: Any) -> Any:
-        return products.matmul(self, other)
+        return products.matmul(self, as_tensor(other) if is_array(other) else other)
 
     def __rmatmul__(self, other: Any) -> Any:
-        return products.matmul(other, self)
+        return products.matmul(as_tensor(other) if is_array(other) else other, self)
 
     def __neg__(self) -> Any:
         return arithmetic.neg(self)
@@ -336,14 +343,28 @@ class Operations(Variable):
         return reductions.mean(self, dim, keepdim, dtype=dtype)
 
     @numpy_names
-    def var(self, dim: Dim = None, *, correction: float = 1, keepdim: bool = False) -> Any:
+    def var(
+        self,
+        dim: Dim | bool = None,
+        unbiased: bool = True,
+        keepdim: bool = False,
+        *,
+        correction: float | None = None,
+    ) -> Any:
         """The variance over dimensions."""
-        return reductions.var(self, dim, correction=correction, keepdim=keepdim)
+        return reductions.var(self, dim, unbiased, keepdim, correction=correction)
 
     @numpy_names
-    def std(self, dim: Dim = None, *, correction: float = 1, keepdim: bool = False) -> Any:
+    def std(
+        self,
+        dim: Dim | bool = None,
+        unbiased: bool = True,
+        keepdim: bool = False,
+        *,
+        correction: float | None = None,
+    ) -> Any:
         """The standard deviation over dimensions."""
-        return reductions.std(self, dim, correction=correction, keepdim=keepdim)
+        return reductions.std(self, dim, unbiased, keepdim, correction=correction)
 
     @numpy_names
     def amax(self, dim: Dim = None, keepdim: bool = False) -> Any:
@@ -400,9 +421,10 @@ class Operations(Variable):
         """The logarithm of the softmax along a dimension."""
         return reductions.log_softmax(self, dim, dtype=dtype)
 
-    def norm(self) -> Any:
-        """The Euclidean length of all elements."""
-        return products.norm(self)
+    @numpy_names
+    def norm(self, p: Any = 2, dim: Dim = None, keepdim: bool = False, dtype: Any = None) -> Any:
+        """The p-norm over dimensions: the Euclidean length unless p says otherwise."""
+        return reductions.norm(self, p, dim, keepdim, dtype)
 
     # Arrangement
 
@@ -523,13 +545,13 @@ class Operations(Variable):
         """The elements where the mask holds."""
         return indexing.masked_select(self, mask)
 
-    def take_along_dim(self, indices: Any, dim: int) -> Any:
+    def take_along_dim(self, indices: Any, dim: int | None = None) -> Any:
         """`gather`, with the arguments in NumPy's order."""
         return indexing.take_along_dim(self, indices, dim)
 
-    def diag(self) -> Any:
+    def diag(self, diagonal: int = 0) -> Any:
         """The diagonal of a matrix, or the matrix of a diagonal."""
-        return indexing.diag(self)
+        return indexing.diag(self, diagonal)
 
     # Products
 

@@ -11,45 +11,47 @@ import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from tapegrad.autograd.engine import Mode, get_mode, mode
+from .engine import Mode, get_mode, mode
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Switch:
-    """Enters a changed `Mode` and restores the one it found; `changed` says what changes."""
+    """Enters a changed `Mode` and returns to the one outside it; `changed` says what changes."""
 
-    def __init__(self) -> None:
-        self._found: list[Mode] = []
+    def __new__(cls, *args: Any) -> Any:
+        switch = super().__new__(cls)
+        if len(args) == 1 and callable(args[0]):  # @no_grad, without parentheses
+            switch.__init__()  # type: ignore[misc]
+            return switch(args[0])
+        return switch
 
     def changed(self, found: Mode) -> Mode:
         raise NotImplementedError
 
     def __enter__(self) -> Any:
-        found = get_mode()
-        self._found.append(found)
-        mode.set(self.changed(found))
+        mode.set(self.changed(get_mode()))
         return self
 
     def __exit__(self, *exception: object) -> None:
-        mode.set(self._found.pop())
-
-    def again(self) -> _Switch:
-        """A fresh switch of the same setting, for each call of a decorated function."""
-        return type(self)()
+        outer = get_mode().outer
+        assert outer is not None, "a switch is left that was not entered"
+        mode.set(outer)
 
     def __call__(self, function: F) -> F:
         if inspect.isgeneratorfunction(function):
             wrapper = self._generator(function)
+        elif inspect.isasyncgenfunction(function):
+            wrapper = self._async_generator(function)
         elif inspect.iscoroutinefunction(function):
 
             async def wrapper(*args: Any, **kwargs: Any) -> Any:
-                with self.again():
+                with self:
                     return await function(*args, **kwargs)
         else:
 
             def wrapper(*args: Any, **kwargs: Any) -> Any:
-                with self.again():
+                with self:
                     return function(*args, **kwargs)
 
         return functools.wraps(function)(wrapper)  # type: ignore[return-value]
@@ -62,8 +64,9 @@ class _Switch:
             step, value = generator.send, None
             try:
                 while True:
-                    with self.again():
+                    with self:
                         produced = step(value)
+                    value = None  # an exception kept here would hold this frame in a cycle
                     try:
                         value = yield produced
                         step = generator.send
@@ -74,7 +77,32 @@ class _Switch:
             except StopIteration as stop:
                 return stop.value
             finally:
-                generator.close()
+                with self:
+                    generator.close()
+
+        return wrapper
+
+    def _async_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        async def wrapper(*args: Any, **kwargs: Any) -> Any:
+            generator = function(*args, **kwargs)
+            step, value = generator.asend, None
+            try:
+                while True:
+                    with self:
+                        produced = await step(value)
+                    value = None
+                    try:
+                        value = yield produced
+                        step = generator.asend
+                    except GeneratorExit:
+                        raise
+                    except BaseException as error:
+                        step, value = generator.athrow, error
+            except StopAsyncIteration:
+                return
+            finally:
+                with self:
+                    await generator.aclose()
 
         return wrapper
 
@@ -90,14 +118,14 @@ class no_grad(_Switch):
     """
 
     def changed(self, found: Mode) -> Mode:
-        return Mode(False, found.tapes, found.anomaly)
+        return Mode(False, found.tapes, found.anomaly, found)
 
 
 class enable_grad(_Switch):
     """Operations inside are recorded, also within `no_grad`."""
 
     def changed(self, found: Mode) -> Mode:
-        return Mode(True, found.tapes, found.anomaly)
+        return Mode(True, found.tapes, found.anomaly, found)
 
 
 class set_grad_enabled(_Switch):
@@ -110,27 +138,27 @@ class set_grad_enabled(_Switch):
     """
 
     def __init__(self, recording: bool) -> None:
-        super().__init__()
         self.recording = bool(recording)
         self._before: Mode | None = get_mode()
-        mode.set(self.changed(self._before))
+        now = self.changed(self._before)
+        now.outer = self._before.outer  # a call replaces the mode it finds, it nests nothing
+        mode.set(now)
 
     def changed(self, found: Mode) -> Mode:
-        return Mode(self.recording, found.tapes, found.anomaly)
+        return Mode(self.recording, found.tapes, found.anomaly, found)
+
+    def _undo(self) -> None:
+        """As a `with` or a decorator, what the call has switched already is taken back first."""
+        if self._before is not None:
+            mode.set(self._before)
+            self._before = None
 
     def __enter__(self) -> Any:
-        if self._before is not None:  # the call has switched already: remember what was before it
-            mode.set(self._before)
-            self._before = None
+        self._undo()
         return super().__enter__()
 
-    def again(self) -> _Switch:
-        return set_grad_enabled(self.recording)
-
     def __call__(self, function: F) -> F:
-        if self._before is not None:  # as a decorator it must not switch where it is written
-            mode.set(self._before)
-            self._before = None
+        self._undo()
         return super().__call__(function)
 
 
@@ -146,11 +174,11 @@ class detect_anomaly(_Switch):
     ...     y.backward()
     Traceback (most recent call last):
         ...
-    RuntimeError: backward: gate 'sqrt' (#...) gave NaN...
+    RuntimeError: backward: gate 'sqrt' (#...), recorded at ... gave NaN
     """
 
     def changed(self, found: Mode) -> Mode:
-        return Mode(found.recording, found.tapes, True)
+        return Mode(found.recording, found.tapes, True, found)
 
 
 def is_grad_enabled() -> bool:

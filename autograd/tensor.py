@@ -11,17 +11,19 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from tapegrad.autograd import arrays, engine
-from tapegrad.autograd.arrays import FLOATS, HALVES, Array, as_dtype, bool_, float32
-from tapegrad.autograd.backward import backward
-from tapegrad.autograd.engine import Leaf, Node, cast, describe, get_mode, mark_written
-from tapegrad.autograd.gates import arithmetic, copies
-from tapegrad.autograd.gates.indexing import index_put
-from tapegrad.autograd.interop import NumpyProtocols
-from tapegrad.autograd.methods import Operations
-from tapegrad.autograd.operations import indexing, shape
-from tapegrad.autograd.operations.creation import require_gradient, to_array
-from tapegrad.autograd.operations.random import Generator, default_generator
+
+from . import arrays, engine
+from .arrays import FLOATS, HALVES, Array, as_dtype, bool_, float32
+from .backward import backward
+from .engine import Leaf, Node, cast, describe, get_mode, mark_written
+from .errors import DtypeError, ShapeError
+from .gates import arithmetic, copies
+from .gates.selection import where
+from .interop import NumpyProtocols
+from .methods import Operations
+from .operations import indexing, shape
+from .operations.creation import require_gradient, to_array
+from .operations.random import Generator, default_generator
 
 
 class Tensor(Operations, NumpyProtocols):
@@ -63,6 +65,10 @@ class Tensor(Operations, NumpyProtocols):
     @data.setter
     def data(self, value: Any) -> None:
         self._data = value._data if isinstance(value, Tensor) else value
+        node = self._node
+        if isinstance(node, Leaf) and (node.shape, node.dtype) != (self.shape, self.dtype):
+            require_gradient(self)  # gradients to come have the new kind
+            self._node.notes = node.notes  # type: ignore[union-attr]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -252,6 +258,8 @@ class Tensor(Operations, NumpyProtocols):
         return self._data.shape[0]
 
     def __iter__(self) -> Iterator[Any]:
+        if not self._data.ndim:
+            raise TypeError("iteration over a zero-dimensional tensor")
         return iter(shape.unbind(self))
 
     def __contains__(self, element: Any) -> bool:
@@ -275,24 +283,33 @@ class Tensor(Operations, NumpyProtocols):
         return int(self._number())
 
     def __index__(self) -> int:
-        return self._number().__index__()
+        number = self._number()
+        if not isinstance(number, int):
+            raise TypeError(f"only a tensor of an integer can be an index, not {describe(self)}")
+        return number.__index__()
 
     def __format__(self, spec: str) -> str:
-        return (
-            format(self._data.item() if not self._data.ndim else self, spec) if spec else str(self)
-        )
+        if not spec:
+            return str(self)
+        if self._data.ndim:
+            raise TypeError(f"format {spec!r} is for a single number, not for {describe(self)}")
+        return format(self._data.item(), spec)
 
     def __repr__(self) -> str:
-        data = self._data.astype(float32) if self._data.dtype in HALVES else self._data
+        shown = arrays.move(self._data, "cpu") if self.is_cuda else self._data
+        shown = np.asarray(shown.astype(float32) if shown.dtype in HALVES else shown)
+        whole = (
+            shown.dtype not in FLOATS or not (shown != np.round(shown))[np.isfinite(shown)].any()
+        )
         text = np.array2string(
-            np.asarray(data if isinstance(data, np.generic) else arrays.move(data, "cpu")),
+            shown,
             separator=", ",
             prefix="tensor(",
             precision=4,
-            floatmode="maxprec_equal",
+            floatmode="maxprec_equal" if whole else "fixed",
             threshold=1000,
         )
-        extra = ""
+        extra = f", size={self.shape}" if not self._data.size and self._data.ndim != 1 else ""
         if self._data.dtype not in (float32, arrays.int64, bool_):
             extra += f", dtype={self._data.dtype}"
         if self.is_cuda:
@@ -372,7 +389,7 @@ class Tensor(Operations, NumpyProtocols):
         return self.to(bool_)
 
     def __copy__(self) -> Tensor:
-        return self._rebuilt(self._data)
+        return self._rebuilt(self.data) if self.is_leaf else engine.wrap(self.data, self._node)
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> Tensor:
         if not self.is_leaf:
@@ -406,16 +423,28 @@ class Tensor(Operations, NumpyProtocols):
             )
         result = make()
         if result._data.shape != self._data.shape:
-            raise engine.ShapeError(
-                f"{name}: the result {describe(result)} does not fit {describe(self)}"
-            )
+            raise ShapeError(f"{name}: the result {describe(result)} does not fit {describe(self)}")
         if recorded:
             result = cast(result, dtype=self._data.dtype)
             self._data, self._node = result._data, result._node
         else:
-            np.copyto(self.data, result._data, casting="same_kind")
+            self._writable(name)
+            if not np.can_cast(result._data.dtype, self._data.dtype, "same_kind"):
+                raise DtypeError(
+                    f"{name}: a result of {result._data.dtype} cannot be written into "
+                    f"{describe(self)}; compute a new tensor, or convert with .to()"
+                )
+            self.data[...] = result._data
             mark_written(self)
         return self
+
+    def _writable(self, name: str) -> None:
+        flags = getattr(self.data, "flags", None)
+        if not getattr(flags, "writeable", True):
+            raise RuntimeError(
+                f"{name}: {describe(self)} cannot be written to: several of its elements share "
+                "memory (expand), or its array is read-only; write into a .clone()"
+            )
 
     def _augmented(self, name: str, gate: Any, other: Any) -> Any:
         """`self op= other`: while recording a new tensor, otherwise a write."""
@@ -445,12 +474,14 @@ class Tensor(Operations, NumpyProtocols):
         key = indexing.key_of(key)
         recorded = get_mode().recording and any(map(engine.needs_gradient, (self, value)))
         if recorded:
-            self._write("x[...] = value", lambda: index_put(self, value, key=key), value)
+            self._write("x[...] = value", lambda: indexing.put(self, value, key), value)
             return
+        self._writable("x[...] = value")
         try:
-            self.data[key] = value._data if isinstance(value, Tensor) else value
+            first, key = indexing.in_turn(key, self.ndim)
+            self.data[first][key] = value._data if isinstance(value, Tensor) else value
         except ValueError as error:
-            raise engine.ShapeError(
+            raise ShapeError(
                 f"x[...] = value: {describe(value)} does not fit into {describe(self)}: {error}"
             ) from None
         mark_written(self)
@@ -483,8 +514,11 @@ class Tensor(Operations, NumpyProtocols):
         """Take the values of `other`, broadcast and cast, in place."""
 
         def make() -> Any:
-            source = other if isinstance(other, Tensor) else Tensor(other)
-            return shape.expand(source.to(self.dtype, device=self.device), self.shape)
+            source = other if isinstance(other, Tensor) else Tensor(other, self.dtype)
+            source = shape.expand(source.to(self.dtype, device=self.device), self.shape)
+            if get_mode().recording and self._node is not None:  # it stays on the tape, with
+                return where(True, source, self)  # a gradient of 0 for what it was
+            return source.clone()
 
         return self._write("copy_", make, other)
 

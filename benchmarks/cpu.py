@@ -36,12 +36,15 @@ def main() -> None:
     if unknown:
         raise SystemExit(f"no such row: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     names = options.rows or list(known)
+    found = machine(options.threads)
+    if found["load"] > 0.5:
+        print(f"The machine is busy (load {found['load']}): the ratios below will mean little.\n")
     print_line(HEADER)
     entries = []
     for name in names:
         entries.append(measure(known[name], options.repeats))
         print_line(cells(entries[-1]))
-    report = {"machine": machine(options.threads), "repeats": options.repeats, "rows": entries}
+    report = {"machine": found, "repeats": options.repeats, "rows": entries}
     print("\n" + machine_line(report))
     if options.write:
         write(report)
@@ -153,6 +156,7 @@ def machine(threads: int) -> dict[str, Any]:
         "cpu": model[1] if model else platform.machine(),
         "cores": available_cores(),
         "threads": threads,
+        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else 0.0,  # at the start
         "system": platform.system(),
         "versions": {
             "python": platform.python_version(),
@@ -166,7 +170,8 @@ def machine_line(report: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
     return (
         f"{found['cpu']}, {found['cores']} cores, {found['threads']} threads on either side, "
-        f"{found['system']}; {versions}; {report['repeats']} samples of each side."
+        f"load {found['load']} at the start, {found['system']}; {versions}; "
+        f"{report['repeats']} samples of each side."
     )
 
 

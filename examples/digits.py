@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any, NoReturn
@@ -55,7 +54,7 @@ def read_digits(device: str) -> tuple[TensorDataset, TensorDataset]:
     digits = load_digits()
     images = (digits.images[:, None] / 16.0).astype(np.float32)
     split = train_test_split(
-        images, digits.target, test_size=0.2, random_state=0, stratify=digits.target
+        images, digits.target, test_size=0.2, random_state=42, stratify=digits.target
     )
     train_x, test_x, train_y, test_y = (tg.tensor(part, device=device) for part in split)
     return TensorDataset(train_x, train_y), TensorDataset(test_x, test_y)
@@ -129,7 +128,7 @@ def draw_confusion(confusion: np.ndarray, path: Path) -> None:
     for row, column in np.ndindex(*confusion.shape):
         count = confusion[row, column]
         color = "lightgray" if count == 0 else "white" if row == column else "crimson"
-        panel.text(column, row, count, ha="center", va="center", color=color)
+        panel.text(column, row, str(count), ha="center", va="center", color=color)
     panel.set(
         title=f"{np.trace(confusion)} of {confusion.sum()} test images recognised",
         xlabel="predicted digit", ylabel="true digit", xticks=range(10), yticks=range(10),
@@ -142,9 +141,16 @@ def run(arguments: argparse.Namespace) -> None:
     tg.manual_seed(arguments.seed)
     train_set, test_set = read_digits(arguments.device)
     model = DigitsNet().to(arguments.device)
+    for name, parameter in model.named_parameters():
+        parameter.name = name  # what the tape calls it
     optimizer = optim.AdamW(model.parameters(), lr=arguments.lr, weight_decay=0.05)
     schedule = optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=arguments.epochs)
     loader = DataLoader(train_set, batch_size=arguments.batch_size, shuffle=True)
+
+    images, labels = train_set.tensors
+    with tg.Tape() as tape:
+        F.cross_entropy(model(images[:4]), labels[:4])
+    (arguments.out / "tape.txt").write_text(f"{tape}\n", encoding="utf-8")
 
     history: dict[str, list[float]] = {}
     with tqdm(total=arguments.epochs * len(train_set), unit="images", desc="training") as bar:
@@ -156,16 +162,12 @@ def run(arguments: argparse.Namespace) -> None:
             schedule.step()
 
     _, accuracy, confusion = test(model, test_set)
-    images, labels = test_set.tensors
-    with tg.Tape() as tape:
-        F.cross_entropy(model(images[:4]), labels[:4])
     out: Path = arguments.out
-    (out / "tape.txt").write_text(f"{tape}\n", encoding="utf-8")
     tg.save(model, out / "weights.safetensors")
     draw_learning_curves(history, out / "learning_curves.png")
     draw_filters(model.conv1.weight.detach().cpu().numpy(), out / "filters.png")
     draw_confusion(confusion, out / "confusion_matrix.png")
-    print(f"wrote {', '.join(sorted(path.name for path in out.iterdir()))} to {out}")
+    print(f"weights, curves, filters, confusion matrix and tape are in {out}")
     print(f"test accuracy {accuracy:.4f}")
 
 
@@ -215,7 +217,7 @@ def main() -> None:
     try:
         run(arguments)
     except KeyboardInterrupt:
-        sys.exit(f"{parser.prog}: interrupted")
+        parser.exit(130, f"{parser.prog}: interrupted\n")
 
 
 if __name__ == "__main__":

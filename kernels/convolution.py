@@ -57,7 +57,8 @@ def taps(
 
 def accumulator(xp: Any, dtype: Any) -> Any:
     """The dtype in which values of `dtype` are summed: float32 for half precision, else itself."""
-    return xp.dtype(xp.float32) if dtype.itemsize == 2 else dtype
+    half = dtype.itemsize == 2 and dtype.kind not in "iu"
+    return xp.dtype(xp.float32) if half else dtype
 
 
 def conv2d(
@@ -95,7 +96,7 @@ def conv2d_weight_gradient(
     """
     windows = _Windows(xp, grad.dtype, x.shape, kernel_size, stride, padding, dilation)
     outputs, inputs = grad.shape[1] // groups, x.shape[1] // groups
-    # Columns times grad is quicker than grad times columns: BLAS likes the long side first.
+    # OpenBLAS is quicker at columns times grad than at grad times columns, by up to a half.
     dw = xp.zeros((groups, inputs * math.prod(kernel_size), outputs), windows.dtype)
     for block, columns in windows.columns(x, groups):
         rows = xp.ascontiguousarray(grad[block], windows.dtype)
@@ -133,7 +134,8 @@ def conv2d_input_gradient(
     windows = _Windows(xp, grad.dtype, shape, kernel, stride, padding, dilation)
     weight = _matrices(xp, w, groups).swapaxes(1, 2)
     dx = xp.empty(shape, grad.dtype)
-    # Images stand last here, so that each addition runs along the whole block of them.
+    # Images stand last here, so that each addition runs along the whole block of them; a handful
+    # of them would be a run too short, and one image has the lines of its planes to run along.
     for block in windows.blocks(least=16):
         rows = xp.ascontiguousarray(grad[block].transpose(1, 2, 3, 0), windows.dtype)
         columns = xp.matmul(weight, rows.reshape(groups, len(w) // groups, -1))
@@ -146,7 +148,10 @@ def conv2d_input_gradient(
 
 
 class _Windows:
-    """The windows that a kernel sees on images (N, C, H, W), a block of images at a time."""
+    """The windows that a kernel sees on images of a shape (N, C, H, W), block by block.
+
+    `output` is (P, Q), `taps` holds the pairs of slices of both axes, `dtype` is for summing.
+    """
 
     def __init__(
         self,
@@ -165,15 +170,16 @@ class _Windows:
         self.images, channels, height, _ = shape
         self.shape = channels, *kernel, p, q
 
-        # Rows have the vertical padding and no horizontal one.
+        # `columns` makes the horizontal moves first, on lines with the vertical padding added.
         self.inside = slice(padding[0], padding[0] + height)
         self.height = height + 2 * padding[0]
         self.down = taps(self.height, kernel[0], p, stride[0], 0, dilation[0])
 
     def blocks(self, least: int = 1) -> Iterator[slice]:
-        """The images in order, as many at a time as BLOCK_BYTES allows, or `least`."""
+        """The images in order, as many at a time as BLOCK_BYTES allows: `least` or more, or one."""
         image = math.prod(self.shape) * self.dtype.itemsize
-        step = max(least, BLOCK_BYTES[self.xp.__name__] // max(1, image))
+        step = BLOCK_BYTES[self.xp.__name__] // max(1, image)
+        step = step if step >= least else 1
         for start in range(0, self.images, step):
             yield slice(start, min(start + step, self.images))
 

@@ -54,28 +54,32 @@ def max_pool2d(
     """
     axes = zip(x.shape[2:], kernel, stride, padding, dilation, strict=True)
     (p, down), (q, across) = (_windows(*axis, ceil_mode) for axis in axes)
-    values = [xp.ascontiguousarray(x[..., i, j]) for (i, _), (j, _) in product(down, across)]
+    dtype = accumulator(xp, x.dtype)  # comparing in float32 is exact, and quicker than in halves
+    images = product(down, across)
+    values = [xp.ascontiguousarray(x[..., i, j], dtype) for (i, _), (j, _) in images]
     windows = [(..., i, j) for (_, i), (_, j) in product(down, across)]
 
-    lowest = xp.iinfo(x.dtype).min if x.dtype.kind in "iu" else -math.inf
-    y = xp.full((*x.shape[:2], p, q), lowest, x.dtype)
+    lowest = xp.iinfo(dtype).min if dtype.kind in "iu" else -math.inf
+    y = xp.full((*x.shape[:2], p, q), lowest, dtype)
     for value, window in zip(values, windows, strict=True):
         xp.maximum(y[window], value, out=y[window])
 
     # The winner is the least number of a place that holds the maximum, or, being unequal to
-    # itself, a NaN. Small numbers keep this pass short.
+    # itself, a NaN. A test minus one is 0 where it holds and all ones elsewhere, so that `|` gives
+    # the number or the largest code, several times quicker than `where`.
     code = xp.uint8 if len(values) < 256 else xp.uint32
-    nowhere = code(xp.iinfo(code).max)
-    winner = xp.full(y.shape, nowhere)
+    winner = xp.full(y.shape, xp.iinfo(code).max, code)
     for number, (value, window) in enumerate(zip(values, windows, strict=True)):
         hit = (value == y[window]) | (value != value)
-        xp.minimum(winner[window], xp.where(hit, code(number), nowhere), out=winner[window])
+        candidate = (hit.astype(code) - code(1)) | code(number)
+        xp.minimum(winner[window], candidate, out=winner[window])
 
     moves = product(range(kernel[0]), range(kernel[1]))
-    offsets = xp.asarray([i * dilation[0] * x.shape[3] + j * dilation[1] for i, j in moves])
+    offsets = [i * dilation[0] * x.shape[3] + j * dilation[1] for i, j in moves]
+    indices = xp.asarray(offsets, xp.int64).take(winner)
     lines = xp.arange(p)[:, None] * stride[0] - padding[0]
-    columns = xp.arange(q) * stride[1] - padding[1]
-    return y, offsets[winner] + (lines * x.shape[3] + columns)
+    indices += lines * x.shape[3] + (xp.arange(q) * stride[1] - padding[1])
+    return y.astype(x.dtype, copy=False), indices
 
 
 def scatter_to_plane(
@@ -87,13 +91,13 @@ def scatter_to_plane(
     that there are none, which holds where windows do not overlap, and is quicker.
     """
     planes, plane = math.prod(grad.shape[:2]), math.prod(input_size)
-    places = (indices.reshape(planes, -1) + xp.arange(planes)[:, None] * plane).ravel()
+    places = indices + xp.arange(planes).reshape(*grad.shape[:2], 1, 1) * plane
     if disjoint:
         dx = xp.zeros(planes * plane, grad.dtype)
-        dx[places] = grad.ravel()
+        dx[places] = grad
     else:
         # Unlike add.at this is one compiled loop; a sum rounded once from float64 is exact enough.
-        dx = xp.bincount(places, grad.ravel().astype(xp.float64), minlength=planes * plane)
+        dx = xp.bincount(places.ravel(), grad.ravel().astype(xp.float64), minlength=planes * plane)
     return dx.astype(grad.dtype, copy=False).reshape(*grad.shape[:2], *input_size)
 
 

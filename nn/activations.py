@@ -50,7 +50,8 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     if approximate == "none":
         twice_phi = ops.erf(input * math.sqrt(0.5)) + 1
     elif approximate == "tanh":
-        cubic = input + ops.square(input) * input * 0.044715
+        near = ops.clamp(input, -10.0, 10.0)  # beyond, tanh is 1 and a half-precision cube infinite
+        cubic = near + ops.square(near) * near * 0.044715
         twice_phi = ops.tanh(cubic * math.sqrt(2 / math.pi)) + 1
     else:
         raise ValueError(f"gelu: approximate must be 'none' or 'tanh', not {approximate!r}")

@@ -30,8 +30,8 @@ from .losses import (
     binary_cross_entropy_with_logits,
     l1_loss,
     mse_loss,
-    multi_margin_loss,
     multi_class_svm_loss,
+    multi_margin_loss,
 )
 
 
@@ -66,7 +66,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     # Selecting keeps one byte an element for the backward, a multiplied mask would keep four; and
     # an infinite element that is dropped becomes 0, not NaN.
     kept = ops.rand(input.shape, device=input.device) >= p
-    return ops.where(kept, input * (1 / (1 - p) if p < 1.0 else 0.0), 0.0)
+    return ops.where(kept, input * (1 / (1 - p) if p < 1.0 else 1.0), 0.0)
 
 
 __all__ = [

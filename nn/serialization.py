@@ -64,7 +64,7 @@ def save(
             os.fsync(file.fileno())  # or a crash could leave the new name with nothing in it
         os.replace(part, path)
     except OSError as error:
-        raise type(error)(error.errno, f"cannot save {path}: {error.strerror}") from error
+        raise OSError(error.errno, f"cannot save {path}: {error.strerror}") from error
     finally:
         with contextlib.suppress(OSError):
             part.unlink()
@@ -89,8 +89,8 @@ def load(path: Target) -> dict[str, Tensor]:
         path: the file.
 
     Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is not a safetensors file, or is cut short; the message names it.
+        OSError: if the file cannot be read (FileNotFoundError if there is none).
+        ValueError: if it is not a safetensors file, or is cut short. Both messages name it.
 
     >>> import os, tempfile
     >>> import tapegrad as tg
@@ -101,10 +101,11 @@ def load(path: Target) -> dict[str, Tensor]:
     tensor(3)
     """
     path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"cannot load {path}: there is no such file")
     try:
+        path.open("rb").close()
         with safe_open(path, framework="numpy") as file:
             return {name: as_tensor(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
+    except OSError as error:
+        raise OSError(error.errno, f"cannot load {path}: {error.strerror}") from error
     except SafetensorError as error:
         raise ValueError(f"cannot load {path}: not a whole safetensors file ({error})") from error

@@ -1,6 +1,8 @@
 """Learning-rate schedules: how `lr` of every group changes from epoch to epoch.
 
 A scheduler is stepped once an epoch, after the optimizer. The first value is set when it is made.
+Each rate follows from the base rate and the epoch alone, so that it can be read off the formula; a
+rate that is changed by hand lasts until the next step.
 """
 
 from __future__ import annotations
@@ -27,9 +29,7 @@ class LRScheduler:
     """
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"{type(self).__name__}: expected an Optimizer, not {optimizer!r}")
-        self.optimizer = optimizer
+        self._watch(optimizer)
         for number, group in enumerate(optimizer.param_groups):
             if last_epoch == -1:
                 group.setdefault("initial_lr", group["lr"])
@@ -38,6 +38,11 @@ class LRScheduler:
         self.base_lrs = [group["initial_lr"] for group in optimizer.param_groups]
         self.last_epoch = last_epoch
         self.step()
+
+    def _watch(self, optimizer: Optimizer) -> None:
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"{type(self).__name__}: expected an Optimizer, not {optimizer!r}")
+        self.optimizer = optimizer
 
     def rate(self, base: float, epoch: int, group: int) -> float:
         """The learning rate of a group in an epoch, from its rate at the start."""
@@ -291,7 +296,7 @@ class ReduceLROnPlateau(LRScheduler):
             raise ValueError(
                 f"ReduceLROnPlateau: threshold_mode must be 'rel' or 'abs', not {threshold_mode!r}"
             )
-        self.optimizer = optimizer
+        self._watch(optimizer)
         self.mode = mode
         self.factor = factor
         self.patience = patience

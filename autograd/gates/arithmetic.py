@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from tapegrad.autograd.arrays import INTEGERS, bool_
 from tapegrad.autograd.engine import BinaryGate, Node, UnaryGate
-from tapegrad.autograd.gates.exponential import log
-from tapegrad.autograd.gates.selection import where
+from tapegrad.autograd.errors import DivisionError
+
+from .exponential import log
+from .selection import where
 
 
 class Add(BinaryGate):
     """Addition distributes: each input receives the gradient as it is."""
 
     needs: ClassVar = {"x": "", "y": ""}
+    quiet: ClassVar = "arrays"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         return x + y
@@ -29,6 +33,7 @@ class Sub(BinaryGate):
     """Subtraction distributes too, with the sign turned for what is taken away."""
 
     needs: ClassVar = {"x": "", "y": ""}
+    quiet: ClassVar = "arrays"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         return x - y
@@ -41,6 +46,7 @@ class Mul(BinaryGate):
     """Multiplication swaps: each input receives the gradient times the other input."""
 
     needs: ClassVar = {"x": "y", "y": "x"}
+    quiet: ClassVar = "arrays"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         return x * y
@@ -55,14 +61,13 @@ class Div(BinaryGate):
 
     needs: ClassVar = {"x": "y", "y": "y out"}
     floats: ClassVar = True
-    exceptional: ClassVar = True
+    quiet: ClassVar = "always"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         return x / y
 
     def backward(self, node: Node, grad: Any, out: Any, x: None, y: Any) -> Any:
-        share = grad / y
-        return share, node.inputs[1] and -share * out
+        return grad / y, node.inputs[1] and -grad * (out / y)
 
 
 class Pow(BinaryGate):
@@ -73,9 +78,10 @@ class Pow(BinaryGate):
     """
 
     needs: ClassVar = {"x": "x y", "y": "x y out"}
-    exceptional: ClassVar = True
+    quiet: ClassVar = "always"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        _refuse_booleans(x, y)
         return x**y
 
     def backward(self, node: Node, grad: Any, out: Any, x: Any, y: Any) -> Any:
@@ -92,6 +98,18 @@ class Pow(BinaryGate):
         return to_x, to_y
 
 
+def _refuse_booleans(x: Any, y: Any) -> None:
+    if getattr(x, "dtype", bool_) == bool_ and getattr(y, "dtype", bool_) == bool_:
+        raise TypeError("booleans have no powers and quotients; convert them with .long()")
+
+
+def _refuse_zero(xp: Any, y: Any) -> None:
+    """Whole numbers have no infinity: dividing them by zero is an error, as in Python."""
+    whole = type(y) is int if type(y) in (int, float) else y.dtype in INTEGERS
+    if whole and not xp.all(y):
+        raise DivisionError("division of whole numbers by zero")
+
+
 class Neg(UnaryGate):
     """The opposite: the gradient changes sign."""
 
@@ -105,10 +123,17 @@ class Neg(UnaryGate):
 
 
 class Sign(UnaryGate):
-    """-1, 0 or 1; flat, so it passes no gradient on."""
+    """-1, 0 or 1, and 0 for NaN; flat, so that its gradient is 0."""
+
+    needs: ClassVar = {"x": ""}
 
     def forward(self, xp: Any, x: Any) -> Any:
-        return xp.sign(x)
+        if x.dtype == bool_:
+            return x
+        return (x > 0).astype(x.dtype) - (x < 0).astype(x.dtype)
+
+    def backward(self, node: Node, grad: Any, out: None, x: None) -> Any:
+        return where(False, grad, 0.0)
 
 
 class Abs(UnaryGate):
@@ -124,18 +149,25 @@ class Abs(UnaryGate):
 
 
 class Floor(UnaryGate):
-    """The largest integer not above x; flat."""
+    """The largest whole number not above x; flat, so that its gradient is 0."""
+
+    needs: ClassVar = {"x": ""}
 
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.floor(x)
+
+    def backward(self, node: Node, grad: Any, out: None, x: None) -> Any:
+        return where(False, grad, 0.0)
 
 
 class FloorDivide(BinaryGate):
     """floor(x / y); flat."""
 
-    exceptional: ClassVar = True
+    quiet: ClassVar = "always"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        _refuse_booleans(x, y)
+        _refuse_zero(xp, y)
         return x // y
 
 
@@ -143,9 +175,11 @@ class Remainder(BinaryGate):
     """x - floor(x / y) y, with the sign of y: the gradient of y is -floor(x / y)."""
 
     needs: ClassVar = {"x": "", "y": "x y"}
-    exceptional: ClassVar = True
+    quiet: ClassVar = "always"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        _refuse_booleans(x, y)
+        _refuse_zero(xp, y)
         return xp.remainder(x, y)
 
     def backward(self, node: Node, grad: Any, out: None, x: Any, y: Any) -> Any:

@@ -16,6 +16,7 @@ class Expand(Gate):
     """Repeat size-1 and missing leading dimensions; its gradient is the sum over the copies."""
 
     needs: ClassVar = {"x": ""}
+    views: ClassVar = True
 
     def forward(self, xp: Any, x: Any, *, shape: tuple[int, ...]) -> Any:
         return xp.broadcast_to(x, shape)

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from tapegrad.autograd.engine import Gate, Node
-from tapegrad.autograd.gates.reductions import sum_
 from tapegrad.kernels import convolution
+
+from .reductions import sum_
 
 Pair = tuple[int, int]
 

@@ -14,7 +14,7 @@ class Clone(UnaryGate):
     needs: ClassVar = {"x": ""}
 
     def forward(self, xp: Any, x: Any) -> Any:
-        return xp.array(x, copy=True)
+        return xp.array(x, copy=True, order="C")
 
     def backward(self, node: Node, grad: Any, out: None, x: None) -> Any:
         return grad

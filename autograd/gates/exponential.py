@@ -18,7 +18,7 @@ class _Smooth(UnaryGate):
     """What these gates share: integer inputs become floats, infinities are quiet."""
 
     floats: ClassVar = True
-    exceptional: ClassVar = True
+    quiet: ClassVar = "always"
 
 
 class Exp(_Smooth):

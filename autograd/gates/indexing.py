@@ -5,10 +5,13 @@ A `key` is what NumPy takes between brackets, with arrays in place of tensors.
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
-from tapegrad.autograd.arrays import is_array
-from tapegrad.autograd.engine import Gate, Node
+from tapegrad.autograd.arrays import is_array, module_of
+from tapegrad.autograd.engine import Gate, Node, array_of
+
+from .selection import where
 
 Key = Any
 
@@ -26,6 +29,7 @@ class Index(Gate):
     """x[key]: the gradient goes back to where the values were read, adding up where twice."""
 
     needs: ClassVar = {"x": ""}
+    views: ClassVar = True
 
     def forward(self, xp: Any, x: Any, *, key: Key) -> Any:
         return x[key]
@@ -54,7 +58,10 @@ class IndexAdd(Gate):
 
 
 class IndexPut(Gate):
-    """A copy of x with `value` written at `key`: what was overwritten receives no gradient."""
+    """A copy of x with `value` written at `key`: what was overwritten receives no gradient.
+
+    Where a key names a position twice the last value stays, and it alone receives the gradient.
+    """
 
     needs: ClassVar = {"x": "", "value": ""}
 
@@ -65,7 +72,20 @@ class IndexPut(Gate):
 
     def backward(self, node: Node, grad: Any, out: None, x: None, value: None, *, key: Key) -> Any:
         wants_x, wants_value = node.inputs
-        return wants_x and index_put(grad, 0.0, key=key), wants_value and index(grad, key=key)
+        to_value = None
+        if wants_value:
+            to_value = index(grad, key=key)
+            xp = module_of(array_of(grad))
+            if _repeats(xp, key):
+                order = xp.arange(math.prod(to_value.shape))
+                order = order.reshape(to_value.shape)
+                last = xp.full(grad.shape, -1)
+                last[key] = order
+                to_value = where(last[key] == order, to_value, 0.0)
+            missing = len(wants_value.shape) - to_value.ndim
+            if missing > 0:  # leading dimensions of size 1, which an assignment drops
+                to_value = index(to_value, key=(None,) * missing + (...,))
+        return wants_x and index_put(grad, 0.0, key=key), to_value
 
 
 def _along(xp: Any, positions: Any, dim: int) -> tuple[Any, ...]:

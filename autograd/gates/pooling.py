@@ -32,21 +32,33 @@ class MaxPool2d(Gate):
         return pooling.max_pool2d(xp, x, kernel, stride, padding, dilation, ceil_mode)
 
     def backward(self, node: Node, grad: Any, out: Any, x: None, **window: Any) -> Any:
-        positions = out[1]
         size = node.inputs[0].shape[2:]  # type: ignore[union-attr]
-        return scatter_to_plane(grad, positions, size=size)
+        reach = (d * (k - 1) + 1 for d, k in zip(window["dilation"], window["kernel"], strict=True))
+        disjoint = all(s >= r for s, r in zip(window["stride"], reach, strict=True))
+        return scatter_to_plane(grad, out[1], size=size, disjoint=disjoint)
 
 
 class ScatterToPlane(Gate):
-    """Zeros (N, C, H, W) with x added at flat positions of each plane."""
+    """Zeros (N, C, H, W) with x added at flat positions of each plane.
+
+    `disjoint` promises that no position comes twice, which is quicker.
+    """
 
     needs: ClassVar = {"x": "positions"}
 
-    def forward(self, xp: Any, x: Any, positions: Any, *, size: Pair) -> Any:
-        return pooling.scatter_to_plane(xp, x, positions, size)
+    def forward(self, xp: Any, x: Any, positions: Any, *, size: Pair, disjoint: bool) -> Any:
+        return pooling.scatter_to_plane(xp, x, positions, size, disjoint)
 
     def backward(
-        self, node: Node, grad: Any, out: None, x: None, positions: Any, *, size: Pair
+        self,
+        node: Node,
+        grad: Any,
+        out: None,
+        x: None,
+        positions: Any,
+        *,
+        size: Pair,
+        disjoint: bool,
     ) -> Any:
         return gather_from_plane(grad, positions), None
 
@@ -61,7 +73,7 @@ class GatherFromPlane(Gate):
 
     def backward(self, node: Node, grad: Any, out: None, x: None, positions: Any) -> Any:
         size = node.inputs[0].shape[2:]  # type: ignore[union-attr]
-        return scatter_to_plane(grad, positions, size=size), None
+        return scatter_to_plane(grad, positions, size=size, disjoint=False), None
 
 
 class AvgPool2d(Gate):

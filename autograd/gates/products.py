@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 
 from tapegrad.autograd.arrays import HALVES, float32
 from tapegrad.autograd.engine import BinaryGate, Gate, Node
-from tapegrad.autograd.gates.reductions import sum_
-from tapegrad.autograd.gates.shape import permute, reshape
+
+from .reductions import sum_
+from .shape import permute, reshape
 
 
 def _multiply(xp: Any, x: Any, y: Any) -> Any:
@@ -27,6 +28,7 @@ class Matmul(BinaryGate):
     other, transposed. For out = x y: dx = g y^T and dy = x^T g."""
 
     needs: ClassVar = {"x": "y", "y": "x"}
+    quiet: ClassVar = "arrays"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         return _multiply(xp, x, y)
@@ -40,6 +42,7 @@ class Linear(Gate):
     """x W^T + b for x of any rank: dx = g W, dW = g^T x and db = sum g over all but the last."""
 
     needs: ClassVar = {"x": "weight", "weight": "x", "bias": ""}
+    quiet: ClassVar = "arrays"
 
     def forward(self, xp: Any, x: Any, weight: Any, bias: Any) -> Any:
         product = _multiply(xp, x, weight.T)

@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 
 from tapegrad.autograd.arrays import bool_, wide
 from tapegrad.autograd.engine import Gate, Node, cast
-from tapegrad.autograd.gates.broadcasting import expand
-from tapegrad.autograd.gates.exponential import exp
-from tapegrad.autograd.gates.selection import where
-from tapegrad.autograd.gates.shape import reshape
+
+from .broadcasting import expand
+from .exponential import exp
+from .selection import where
+from .shape import reshape
 
 Dims = tuple[int, ...]
 
@@ -26,6 +27,7 @@ class Sum(Gate):
     """The sum over dimensions distributes: every summand receives the gradient."""
 
     needs: ClassVar = {"x": ""}
+    quiet: ClassVar = "arrays"
 
     def forward(self, xp: Any, x: Any, *, dims: Dims, keepdim: bool) -> Any:
         summed = xp.sum(x, axis=dims, keepdims=keepdim, dtype=wide(x.dtype))
@@ -95,7 +97,7 @@ class Logsumexp(Gate):
 
     needs: ClassVar = {"x": "x out"}
     floats: ClassVar = True
-    exceptional: ClassVar = True
+    quiet: ClassVar = "arrays"
 
     def forward(self, xp: Any, x: Any, *, dims: Dims, keepdim: bool) -> Any:
         wider = x.astype(wide(x.dtype), copy=False)
@@ -120,7 +122,7 @@ class Softmax(Gate):
 
     needs: ClassVar = {"x": "out"}
     floats: ClassVar = True
-    exceptional: ClassVar = True
+    quiet: ClassVar = "arrays"
 
     def forward(self, xp: Any, x: Any, *, dim: int) -> Any:
         shifted = x.astype(wide(x.dtype), copy=False) - xp.max(
@@ -140,7 +142,7 @@ class LogSoftmax(Gate):
 
     needs: ClassVar = {"x": "out"}
     floats: ClassVar = True
-    exceptional: ClassVar = True
+    quiet: ClassVar = "arrays"
 
     def forward(self, xp: Any, x: Any, *, dim: int) -> Any:
         shifted = x.astype(wide(x.dtype), copy=False) - xp.max(

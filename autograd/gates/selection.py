@@ -34,7 +34,7 @@ class Maximum(BinaryGate):
         return xp.maximum(x, y)
 
     def backward(self, node: Node, grad: Any, out: None, x: Any, y: Any) -> Any:
-        return _routed(node, grad, x > y, x == y)
+        return _routed(node, grad, x > y, x < y)
 
 
 class Minimum(BinaryGate):
@@ -46,14 +46,13 @@ class Minimum(BinaryGate):
         return xp.minimum(x, y)
 
     def backward(self, node: Node, grad: Any, out: None, x: Any, y: Any) -> Any:
-        return _routed(node, grad, x < y, x == y)
+        return _routed(node, grad, x < y, x > y)
 
 
-def _routed(node: Node, grad: Any, x_wins: Any, tie: Any) -> Any:
+def _routed(node: Node, grad: Any, x_wins: Any, y_wins: Any) -> Any:
     wants_x, wants_y = node.inputs
-    shared = where(tie, grad * 0.5, 0.0)
-    to_x = wants_x and where(x_wins, grad, shared)
-    return to_x, wants_y and where(x_wins, 0.0, where(tie, shared, grad))
+    shared = where(x_wins | y_wins, grad, grad * 0.5)
+    return wants_x and where(y_wins, 0.0, shared), wants_y and where(x_wins, 0.0, shared)
 
 
 class Clamp(Gate):
@@ -62,7 +61,7 @@ class Clamp(Gate):
     needs: ClassVar = {"x": "x"}
 
     def forward(self, xp: Any, x: Any, *, least: float | None, most: float | None) -> Any:
-        return xp.clip(x, least, most)
+        return xp.clip(x, least, most).astype(x.dtype, copy=False)
 
     def backward(
         self, node: Node, grad: Any, out: None, x: Any, *, least: float | None, most: float | None
@@ -84,7 +83,7 @@ class Relu(UnaryGate):
         return xp.maximum(x, 0)
 
     def backward(self, node: Node, grad: Any, out: Any, x: None) -> Any:
-        return where(out > 0, grad, 0.0)
+        return where(out <= 0, 0.0, grad)
 
 
 class Equal(BinaryGate):

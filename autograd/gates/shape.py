@@ -8,13 +8,15 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from tapegrad.autograd.engine import Gate, Node
-from tapegrad.autograd.gates.indexing import index
+
+from .indexing import index
 
 
 class Reshape(Gate):
     """Another shape for the same elements in the same order."""
 
     needs: ClassVar = {"x": ""}
+    views: ClassVar = True
 
     def forward(self, xp: Any, x: Any, *, shape: tuple[int, ...]) -> Any:
         return x.reshape(shape)
@@ -27,6 +29,7 @@ class Permute(Gate):
     """Dimensions in another order; back by the inverse permutation."""
 
     needs: ClassVar = {"x": ""}
+    views: ClassVar = True
 
     def forward(self, xp: Any, x: Any, *, dims: tuple[int, ...]) -> Any:
         return x.transpose(dims)
@@ -39,6 +42,7 @@ class Flip(Gate):
     """Dimensions reversed; its own way back."""
 
     needs: ClassVar = {"x": ""}
+    views: ClassVar = True
 
     def forward(self, xp: Any, x: Any, *, dims: tuple[int, ...]) -> Any:
         return xp.flip(x, dims)
@@ -86,6 +90,7 @@ class Split(Gate):
     """Stretches of given lengths along a dimension, as views; back by cat."""
 
     needs: ClassVar = {"x": ""}
+    views: ClassVar = True
     outputs: ClassVar = None
 
     def forward(self, xp: Any, x: Any, *, sizes: tuple[int, ...], dim: int) -> Any:

@@ -1,6 +1,6 @@
 """Functions by PyTorch's names, one family per file, gathered here."""
 
-from tapegrad.autograd.operations.creation import (
+from .creation import (
     arange,
     as_tensor,
     empty,
@@ -17,7 +17,7 @@ from tapegrad.autograd.operations.creation import (
     zeros,
     zeros_like,
 )
-from tapegrad.autograd.operations.indexing import (
+from .indexing import (
     diag,
     gather,
     index_select,
@@ -27,7 +27,7 @@ from tapegrad.autograd.operations.indexing import (
     scatter_add,
     take_along_dim,
 )
-from tapegrad.autograd.operations.networks import (
+from .networks import (
     avg_pool2d,
     conv2d,
     cross_entropy,
@@ -35,7 +35,7 @@ from tapegrad.autograd.operations.networks import (
     max_pool2d,
     nll_loss,
 )
-from tapegrad.autograd.operations.pointwise import (
+from .pointwise import (
     abs,
     add,
     allclose,
@@ -84,16 +84,15 @@ from tapegrad.autograd.operations.pointwise import (
     tanh,
     where,
 )
-from tapegrad.autograd.operations.products import (
+from .products import (
     bmm,
     dot,
     matmul,
     mm,
     mv,
-    norm,
     outer,
 )
-from tapegrad.autograd.operations.random import (
+from .random import (
     Generator,
     bernoulli,
     manual_seed,
@@ -105,7 +104,7 @@ from tapegrad.autograd.operations.random import (
     randn_like,
     randperm,
 )
-from tapegrad.autograd.operations.reductions import (
+from .reductions import (
     all,
     amax,
     amin,
@@ -117,12 +116,13 @@ from tapegrad.autograd.operations.reductions import (
     max,
     mean,
     min,
+    norm,
     softmax,
     std,
     sum,
     var,
 )
-from tapegrad.autograd.operations.shape import (
+from .shape import (
     broadcast_to,
     cat,
     chunk,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from tapegrad.autograd.engine import Variable, describe
+from tapegrad.autograd.errors import ArgumentError
 
 F = TypeVar("F", bound=Callable[..., Any])
 Dim = int | Sequence[int] | None
@@ -77,7 +78,7 @@ def _scalar_dims(name: str, dims: Sequence[int]) -> tuple[int, ...]:
 
 
 def pair(name: str, what: str, value: Any, least: int) -> tuple[int, int]:
-    """An int or a pair of ints, each at least `least`; ValueError names the operation."""
+    """An int or a pair of ints, each at least `least`; ArgumentError names the operation."""
     values = tuple(value) if isinstance(value, Sequence) else (value, value)
     values = values * 2 if len(values) == 1 else values
     if len(values) != 2 or not all(
@@ -85,7 +86,7 @@ def pair(name: str, what: str, value: Any, least: int) -> tuple[int, int]:
     ):
         raise TypeError(f"{name}: {what} must be an int or a pair of ints, got {value!r}")
     if min(values) < least:
-        raise ValueError(f"{name}: {what} must be at least {least}, got {value!r}")
+        raise ArgumentError(f"{name}: {what} must be at least {least}, got {value!r}")
     return int(values[0]), int(values[1])
 
 

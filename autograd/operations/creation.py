@@ -9,10 +9,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
 from tapegrad.autograd import arrays
-from tapegrad.autograd.arrays import FLOATS, MODULES, Array, as_dtype, get_default_dtype
-from tapegrad.autograd.engine import Leaf, Variable, wrap
-from tapegrad.autograd.operations.arguments import check_tensor, shape_of
+from tapegrad.autograd.arrays import FLOATS, INTEGERS, MODULES, Array, as_dtype, get_default_dtype
+from tapegrad.autograd.engine import Leaf, Variable, cast, wrap
+from tapegrad.autograd.errors import ArgumentError
+from tapegrad.autograd.gates.copies import move
+
+from .arguments import check_tensor, shape_of
 
 
 def require_gradient(variable: Variable) -> Any:
@@ -32,19 +36,17 @@ def finish(data: Array, requires_grad: bool) -> Any:
     return require_gradient(variable) if requires_grad else variable
 
 
-def _from_sequence(data: Any) -> np.ndarray:
+def _from_sequence(name: str, data: Any, dtype: Any) -> np.ndarray:
     """An array of nested lists; floats take the default dtype unless the items have their own."""
     item = data
     while isinstance(item, (list, tuple)) and item:
         item = item[0]
-    if isinstance(item, Variable):
-        data = _plain(data)
-    try:
-        found = np.array(data)
-    except ValueError as error:
-        raise ValueError(f"tensor: cannot make a regular array of this list: {error}") from None
     typed = isinstance(item, (Variable, np.ndarray, np.generic))
-    if found.dtype == np.float64 and not typed:
+    try:
+        found = np.array(_plain(data) if typed else data)
+    except ValueError as error:
+        raise ArgumentError(f"{name}: cannot make a regular array of this list: {error}") from None
+    if found.dtype == np.float64 and not typed and dtype is None:
         found = found.astype(get_default_dtype())
     return found
 
@@ -64,9 +66,10 @@ def to_array(name: str, data: Any, dtype: Any, device: Any, copy: bool) -> Array
     elif type(data) in MODULES:
         array = data
     elif isinstance(data, (bool, int, float)):
-        array = np.array(data, get_default_dtype() if type(data) is float else None)
+        default = get_default_dtype() if type(data) is float and dtype is None else None
+        array = np.array(data, default)
     elif isinstance(data, (list, tuple, range)):
-        array = _from_sequence(list(data) if isinstance(data, range) else data)
+        array = _from_sequence(name, list(data) if isinstance(data, range) else data, dtype)
     elif hasattr(data, "__cuda_array_interface__"):
         array = arrays.cuda_module().asarray(data)
     elif hasattr(data, "__array__") or hasattr(data, "__dlpack__"):
@@ -82,11 +85,23 @@ def to_array(name: str, data: Any, dtype: Any, device: Any, copy: bool) -> Array
     except TypeError as error:
         raise TypeError(f"{name}: {error}") from None
     if array.dtype != wanted:
+        _check_fits(name, data, array, wanted)
         array, copy = array.astype(wanted), False
     if device is not None:
         moved = arrays.move(array, device)
         array, copy = moved, copy and moved is array
     return array.copy() if copy else array
+
+
+def _check_fits(name: str, data: Any, array: Array, wanted: np.dtype) -> None:
+    """Python integers that the dtype asked for cannot hold are an error, not wrapped around."""
+    if wanted in INTEGERS and isinstance(data, (int, list, tuple)) and array.dtype in INTEGERS:
+        limits = np.iinfo(wanted)
+        if array.size and (array.min() < limits.min or array.max() > limits.max):
+            raise ArgumentError(
+                f"{name}: {wanted} holds {limits.min} to {limits.max}, not {array.min()} to "
+                f"{array.max()}"
+            )
 
 
 def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
@@ -113,12 +128,14 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
     >>> t
     tensor([5., 0.])
     """
-    if isinstance(data, Variable) and dtype is None and device is None:
+    if isinstance(data, Variable):  # which may be recorded: convert by gates
+        if dtype is not None and as_dtype(dtype) != data._data.dtype:
+            data = cast(data, dtype=as_dtype(dtype))
+        source = arrays.device_of(data._data)
+        if device is not None and arrays.device(device) != source:
+            data = move(data, source=str(source), target=str(device))
         return data
-    array = to_array("as_tensor", data, dtype, device, copy=False)
-    if isinstance(data, Variable) and array is data._data:
-        return data
-    return wrap(array)
+    return wrap(to_array("as_tensor", data, dtype, device, copy=False))
 
 
 def from_numpy(array: np.ndarray) -> Any:
@@ -145,7 +162,7 @@ def _filled(
 ) -> Any:
     shape = shape_of(name, size)
     if min(shape, default=0) < 0:
-        raise RuntimeError(f"{name}: sizes must not be negative, got {shape}")
+        raise ArgumentError(f"{name}: sizes must not be negative, got {shape}")
     wanted = get_default_dtype() if dtype is None else as_dtype(dtype)
     return finish(getattr(arrays.module_for(device), fill)(shape, wanted), requires_grad)
 
@@ -182,9 +199,9 @@ def full(
 
     >>> import tapegrad as tg
     >>> tg.full((2,), 7), tg.full((2,), 0.5)
-    (tensor([7, 7]), tensor([0.5, 0.5]))
+    (tensor([7, 7]), tensor([0.5000, 0.5000]))
     """
-    value = to_array("full", fill_value, dtype, None, copy=False)
+    value = to_array("full", fill_value, dtype, None, copy=False)  # in its own or the given dtype
     xp = arrays.module_for(device)
     shape = shape_of("full", tuple(size) if isinstance(size, Sequence) else (size,))
     return finish(xp.full(shape, value.item(), value.dtype), requires_grad)
@@ -245,7 +262,7 @@ def arange(
 
     >>> import tapegrad as tg
     >>> tg.arange(4), tg.arange(0, 1, 0.25)
-    (tensor([0, 1, 2, 3]), tensor([0.00, 0.25, 0.50, 0.75]))
+    (tensor([0, 1, 2, 3]), tensor([0.0000, 0.2500, 0.5000, 0.7500]))
     """
     if end is None:
         start, end = 0, start
@@ -269,9 +286,11 @@ def linspace(
 
     >>> import tapegrad as tg
     >>> tg.linspace(0, 1, 3)
-    tensor([0.0, 0.5, 1.0])
+    tensor([0.0000, 0.5000, 1.0000])
     """
     wanted = get_default_dtype() if dtype is None else as_dtype(dtype)
+    if steps < 0:
+        raise ArgumentError(f"linspace: steps must not be negative, got {steps}")
     xp = arrays.module_for(device)
     return finish(xp.linspace(start, end, steps).astype(wanted), requires_grad)
 
@@ -291,5 +310,7 @@ def eye(
     tensor([[1., 0.],
             [0., 1.]])
     """
+    if n < 0 or (m or 0) < 0:
+        raise ArgumentError(f"eye: sizes must not be negative, got {n} and {m}")
     wanted = get_default_dtype() if dtype is None else as_dtype(dtype)
     return finish(arrays.module_for(device).eye(n, m, dtype=wanted), requires_grad)

@@ -5,27 +5,77 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from tapegrad.autograd.arrays import INTEGERS, bool_, module_of
-from tapegrad.autograd.engine import ShapeError, Variable, array_of, describe, wrap
+
+from tapegrad.autograd.arrays import INTEGERS, bool_, is_array, module_of
+from tapegrad.autograd.engine import Variable, array_of, describe, wrap
+from tapegrad.autograd.errors import ArgumentError, DtypeError, PositionError, ShapeError
 from tapegrad.autograd.gates import indexing as gates
-from tapegrad.autograd.operations.arguments import check_tensor, normalize_dim, numpy_names
-from tapegrad.autograd.operations.pointwise import where
-from tapegrad.autograd.operations.shape import expand
+
+from .arguments import check_tensor, normalize_dim, numpy_names
+from .pointwise import where
+from .shape import expand, reshape
 
 
 def key_of(key: Any) -> Any:
-    """What stands between the brackets, with arrays in place of tensors and lists."""
+    """What stands between the brackets, with arrays in place of tensors and lists.
+
+    The arrays are copies: a node may keep the key, and the user may change theirs.
+    """
     if isinstance(key, tuple):
         return tuple(map(key_of, key))
     if isinstance(key, Variable):
         if key._data.dtype not in INTEGERS and key._data.dtype != bool_:
             raise IndexError(f"indices must be integers or booleans, got {describe(key)}")
-        return np.asarray(key._data) if isinstance(key._data, np.generic) else key._data
+        key = key._data
+    if is_array(key):
+        if not key.ndim and key.dtype in INTEGERS:
+            return int(key)
+        return module_of(key).array(key, copy=True)
     if isinstance(key, list):
         return np.asarray(key) if key else np.zeros(0, np.int64)
     if isinstance(key, range):
         return np.asarray(key)
     return key
+
+
+def in_turn(key: Any, ndim: int) -> tuple[Any, Any]:
+    """A key as two, one after the other: integers before arrays.
+
+    NumPy takes `x[0, :, rows]` for two arrays with a slice between, and puts the dimension of the
+    rows first. PyTorch selects by the integer and leaves the rest in place; so do we.
+    """
+    if not isinstance(key, tuple):
+        return ..., key
+    arrays = [part for part in key if is_array(part)]
+    if not arrays or not any(type(part) is int for part in key):
+        return ..., key
+    spans = [part.ndim if is_array(part) and part.dtype == bool_ else 1 for part in key]
+    used = sum(
+        n for part, n in zip(key, spans, strict=True) if part is not None and part is not ...
+    )
+    first: list[Any] = []
+    second: list[Any] = []
+    for part, span in zip(key, spans, strict=True):
+        if is_array(part):
+            first += [slice(None)] * span
+            second.append(part)
+        elif part is ...:
+            first += [slice(None)] * (ndim - used)
+            second += [slice(None)] * (ndim - used)
+        else:
+            first.append(part)
+            if type(part) is not int:
+                second.append(slice(None))
+    return tuple(first), tuple(second)
+
+
+def put(input: Any, value: Any, key: Any) -> Any:
+    """A copy of `input` with `value` at `key` (of arrays), recorded."""
+    first, second = in_turn(key, input._data.ndim)
+    if first is ...:
+        return gates.index_put(input, value, key=second)
+    part = gates.index_put(gates.index(input, key=first), value, key=second)
+    return gates.index_put(input, part, key=first)
 
 
 def getitem(input: Any, key: Any) -> Any:
@@ -39,8 +89,11 @@ def getitem(input: Any, key: Any) -> Any:
     """
     data = check_tensor("index", input)._data
     if isinstance(data, np.generic):
-        data = input.data  # a key may ask for a view
-    return gates.index(input, key=key_of(key))
+        data = input.data  # an array: a key may ask for a view
+    first, second = in_turn(key_of(key), data.ndim)
+    if first is not ...:
+        input = gates.index(input, key=first)
+    return gates.index(input, key=second)
 
 
 @numpy_names
@@ -71,7 +124,7 @@ def _positions(name: str, input: Any, dim: int, index: Any) -> tuple[Any, Any]:
         raise ShapeError(f"{name}: index {describe(index)} does not fit {describe(input)}")
     length = data.shape[dim] if data.ndim else 1
     if positions.size and (positions.min() < 0 or positions.max() >= length):
-        raise IndexError(
+        raise PositionError(
             f"{name}: index {int(positions.min())} to {int(positions.max())} is out of range for "
             f"dim {dim} of {describe(input)}"
         )
@@ -86,6 +139,13 @@ def scatter_add(input: Any, dim: int, index: Any, src: Any) -> Any:
     tensor([3., 0., 3.])
     """
     data, positions = _positions("scatter_add", input, dim, index)
+    given = check_tensor("scatter_add", src)._data
+    if given.dtype != data.dtype:
+        raise DtypeError(f"scatter_add: src is {given.dtype}, but input {data.dtype}")
+    if given.ndim != positions.ndim or any(
+        n > m for n, m in zip(positions.shape, given.shape, strict=True)
+    ):
+        raise ShapeError(f"scatter_add: index {describe(index)} does not fit src {describe(src)}")
     part = src[tuple(slice(0, n) for n in positions.shape)] if positions.ndim else src
     dim = normalize_dim("scatter_add", dim, data.ndim)
     return input + gates.scatter_add(part, positions, dim=dim, shape=data.shape)
@@ -100,8 +160,22 @@ def index_select(input: Any, dim: int, index: Any) -> Any:
     tensor([[2],
             [4]])
     """
-    dim = normalize_dim("index_select", dim, check_tensor("index_select", input)._data.ndim)
-    return gates.index(input, key=(*(slice(None),) * dim, key_of(index)))
+    data, positions = check_tensor("index_select", input)._data, array_of(index)
+    dim = normalize_dim("index_select", dim, data.ndim)
+    if positions.ndim > 1 or positions.dtype not in INTEGERS:
+        raise IndexError(
+            f"index_select: the index must be a vector of integers, got {describe(index)}"
+        )
+    if not data.ndim:
+        return input
+    length = data.shape[dim]
+    if positions.size and (positions.min() < 0 or positions.max() >= length):
+        raise PositionError(
+            f"index_select: index {int(positions.min())} to {int(positions.max())} is out of "
+            f"range for dim {dim} of {describe(input)}"
+        )
+    rows = module_of(data).array(positions, copy=True).reshape(-1)
+    return gates.index(input, key=(*(slice(None),) * dim, rows))
 
 
 def masked_fill(input: Any, mask: Any, value: Any) -> Any:
@@ -111,23 +185,79 @@ def masked_fill(input: Any, mask: Any, value: Any) -> Any:
     >>> tg.masked_fill(tg.tensor([1.0, 2.0]), tg.tensor([True, False]), 0.0)
     tensor([0., 2.])
     """
-    filled = where(mask, value, check_tensor("masked_fill", input))
-    if filled._data.shape != input._data.shape:
-        raise ShapeError(f"masked_fill: mask {describe(mask)} does not fit {describe(input)}")
-    return filled
+    check_tensor("masked_fill", input)
+    _check_mask("masked_fill", mask)
+    if isinstance(value, Variable) and value._data.ndim:
+        raise ShapeError(f"masked_fill: the value must be a single one, got {describe(value)}")
+    return where(mask, value, input)
+
+
+def _check_mask(name: str, mask: Any) -> None:
+    if check_tensor(name, mask)._data.dtype != bool_:
+        raise DtypeError(f"{name}: the mask must be boolean, got {describe(mask)}")
 
 
 def masked_select(input: Any, mask: Any) -> Any:
-    """The elements where the mask holds, in one dimension."""
+    """The elements where the mask holds, in one dimension.
+
+    >>> import tapegrad as tg
+    >>> tg.masked_select(tg.tensor([1, 2, 3]), tg.tensor([True, False, True]))
+    tensor([1, 3])
+    """
     data = check_tensor("masked_select", input)._data
-    shape = np.broadcast_shapes(data.shape, mask._data.shape)
+    _check_mask("masked_select", mask)
+    try:
+        shape = np.broadcast_shapes(data.shape, mask._data.shape)
+    except ValueError:
+        raise ShapeError(
+            f"masked_select: mask {describe(mask)} does not fit {describe(input)}"
+        ) from None
     return getitem(expand(input, shape), expand(mask, shape))
 
 
 @numpy_names
-def take_along_dim(input: Any, indices: Any, dim: int) -> Any:
-    """`gather` with the arguments in NumPy's order (`take_along_axis`)."""
-    return gather(input, dim, indices)
+def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Any:
+    """`gather` as NumPy's `take_along_axis`: the other dimensions broadcast; None flattens.
+
+    >>> import tapegrad as tg
+    >>> tg.take_along_dim(tg.tensor([[3, 1], [2, 4]]), tg.tensor([[0]]), dim=1)
+    tensor([[3],
+            [2]])
+    """
+    data = check_tensor("take_along_dim", input)._data
+    positions = array_of(indices)
+    if dim is None:
+        return gates.gather(
+            reshape(input, (-1,)),
+            _in_range("take_along_dim", positions.reshape(-1), data.size),
+            dim=0,
+        )
+    dim = normalize_dim("take_along_dim", dim, data.ndim)
+    if positions.ndim != data.ndim:
+        raise ShapeError(
+            f"take_along_dim: indices {describe(indices)} and {describe(input)} need as many "
+            "dimensions"
+        )
+    shapes = [list(data.shape), list(positions.shape)]
+    shapes[0][dim] = shapes[1][dim] = 1
+    common = list(np.broadcast_shapes(*map(tuple, shapes)))
+    xp = module_of(data)
+    common[dim] = positions.shape[dim]
+    positions = xp.broadcast_to(positions, common)
+    common[dim] = data.shape[dim]
+    input = expand(input, common)
+    return gates.gather(input, _in_range("take_along_dim", positions, common[dim]), dim=dim)
+
+
+def _in_range(name: str, positions: Any, length: int) -> Any:
+    if positions.dtype not in INTEGERS:
+        raise DtypeError(f"{name}: the indices must be integers, got {positions.dtype}")
+    if positions.size and (positions.min() < 0 or positions.max() >= length):
+        raise PositionError(
+            f"{name}: index {int(positions.min())} to {int(positions.max())} is out of range for "
+            f"{length} elements"
+        )
+    return positions
 
 
 def one_hot(target: Any, num_classes: int = -1) -> Any:
@@ -141,34 +271,37 @@ def one_hot(target: Any, num_classes: int = -1) -> Any:
     data = check_tensor("one_hot", target)._data
     if data.dtype not in INTEGERS:
         raise RuntimeError(f"one_hot: needs integers, got {describe(target)}")
+    if not data.size and num_classes == -1:
+        raise ArgumentError("one_hot: no target to count classes from; give num_classes=")
     classes = int(data.max()) + 1 if num_classes == -1 else num_classes
     if data.size and (data.min() < 0 or data.max() >= classes):
-        raise RuntimeError(f"one_hot: classes must be from 0 to {classes - 1}")
+        raise ArgumentError(
+            f"one_hot: targets must be from 0 to {classes - 1}, got {int(data.min())} to "
+            f"{int(data.max())}"
+        )
     xp = module_of(data)
     return wrap((xp.asarray(data)[..., None] == xp.arange(classes)).astype(np.int64))
 
 
-def diag(input: Any) -> Any:
-    """The main diagonal of a matrix, or the matrix with a vector as its main diagonal."""
+def diag(input: Any, diagonal: int = 0) -> Any:
+    """A diagonal of a matrix, or the matrix with a vector as that diagonal; above 0 is upper.
+
+    >>> import tapegrad as tg
+    >>> tg.diag(tg.tensor([1, 2])), tg.diag(tg.tensor([[1, 2], [3, 4]]), 1)
+    (tensor([[1, 0],
+            [0, 2]]), tensor([2]))
+    """
     data = check_tensor("diag", input)._data
+    down, right = max(-diagonal, 0), max(diagonal, 0)
     if data.ndim == 2:
-        rows = np.arange(min(data.shape))
-        return gates.index(input, key=(rows, rows))
-    if data.ndim == 1:
-        rows = np.arange(data.shape[0])
-        return gates.index_add(input, key=(rows, rows), shape=data.shape * 2)
-    raise RuntimeError(f"diag: expected a vector or a matrix, got {describe(input)}")
-
-
-__all__ = [
-    "diag",
-    "gather",
-    "getitem",
-    "index_select",
-    "key_of",
-    "masked_fill",
-    "masked_select",
-    "one_hot",
-    "scatter_add",
-    "take_along_dim",
-]
+        count = max(min(data.shape[0] - down, data.shape[1] - right), 0)
+    elif data.ndim == 1:
+        count = data.shape[0]
+    else:
+        raise ShapeError(f"diag: expected a vector or a matrix, got {describe(input)}")
+    places = module_of(data).arange(count)
+    key = (places + down, places + right)
+    if data.ndim == 2:
+        return gates.index(input, key=key)
+    side = count + abs(diagonal)
+    return gates.index_add(input, key=key, shape=(side, side))

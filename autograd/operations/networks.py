@@ -9,13 +9,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tapegrad.autograd.arrays import FLOATS, INTEGERS, module_of
-from tapegrad.autograd.engine import ShapeError, describe, wrap
+from tapegrad.autograd.engine import describe, wrap
+from tapegrad.autograd.errors import ArgumentError, ShapeError
 from tapegrad.autograd.gates import convolution, pooling, products
 from tapegrad.autograd.gates.indexing import gather
 from tapegrad.autograd.gates.shape import reshape
-from tapegrad.autograd.operations.arguments import check_tensor, pair
-from tapegrad.autograd.operations.pointwise import where
-from tapegrad.autograd.operations.reductions import log_softmax, mean, sum
+
+from .arguments import check_tensor, pair
+from .pointwise import where
+from .reductions import log_softmax, mean, sum
 
 Size = int | Sequence[int]
 
@@ -25,7 +27,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
 
     >>> import tapegrad as tg
     >>> tg.linear(tg.tensor([1.0, 2.0]), tg.tensor([[3.0, 4.0]]), tg.tensor([0.5]))
-    tensor([11.5])
+    tensor([11.5000])
     """
     x, w = check_tensor("linear", input)._data, check_tensor("linear", weight)._data
     fits = x.ndim > 0 and w.ndim == 2 and x.shape[-1] == w.shape[1]
@@ -123,7 +125,7 @@ def _named_padding(
     if padding == "valid":
         return (0, 0), (0, 0)
     if padding != "same":
-        raise ValueError(f"conv2d: padding must be numbers, 'valid' or 'same', got {padding!r}")
+        raise ArgumentError(f"conv2d: padding must be numbers, 'valid' or 'same', got {padding!r}")
     if stride != (1, 1):
         raise RuntimeError("conv2d: padding='same' needs stride 1")
     total = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
@@ -200,8 +202,8 @@ def avg_pool2d(
 
     >>> import tapegrad as tg
     >>> tg.avg_pool2d(tg.arange(16.0).reshape(1, 1, 4, 4), 2)
-    tensor([[[[ 2.5, 4.5],
-              [10.5, 12.5]]]])
+    tensor([[[[ 2.5000,  4.5000],
+              [10.5000, 12.5000]]]])
     """
     window = _window("avg_pool2d", kernel_size, stride, padding)
 
@@ -222,7 +224,7 @@ def reduced(name: str, losses: Any, reduction: str) -> Any:
         return mean(losses)
     if reduction == "sum":
         return sum(losses)
-    raise ValueError(f"{name}: reduction must be 'none', 'mean' or 'sum', got {reduction!r}")
+    raise ArgumentError(f"{name}: reduction must be 'none', 'mean' or 'sum', got {reduction!r}")
 
 
 def cross_entropy(
@@ -248,7 +250,9 @@ def cross_entropy(
     if not shape:
         raise ShapeError("cross_entropy: expected logits of at least 1 dimension, got a scalar")
     if not 0.0 <= label_smoothing <= 1.0:
-        raise ValueError(f"cross_entropy: label_smoothing must be in [0, 1], got {label_smoothing}")
+        raise ArgumentError(
+            f"cross_entropy: label_smoothing must be in [0, 1], got {label_smoothing}"
+        )
     classes = 1 if len(shape) > 1 else 0
     scores = log_softmax(logits, classes)
     if check_tensor("cross_entropy", target)._data.dtype in FLOATS:
@@ -257,7 +261,11 @@ def cross_entropy(
         return nll_loss(scores, target, weight, ignore_index, reduction, name="cross_entropy")
     exact = nll_loss(scores, target, weight, ignore_index, reduction, name="cross_entropy")
     kept, factor = _counted("cross_entropy", scores, target, weight, ignore_index, classes)
-    spread = -scores if weight is None else -scores * _per_class(weight, scores, classes)
+    spread = (
+        -scores
+        if weight is None
+        else -scores * _per_class("cross_entropy", weight, scores, classes)
+    )
     uniform = where(kept, mean(spread, classes), 0.0)
     if reduction == "mean":
         total = sum(kept if factor is None else where(kept, factor, 0.0))
@@ -267,11 +275,11 @@ def cross_entropy(
     return exact * (1 - label_smoothing) + uniform * label_smoothing
 
 
-def _per_class(weight: Any, scores: Any, classes: int) -> Any:
+def _per_class(name: str, weight: Any, scores: Any, classes: int) -> Any:
     """Class weights shaped to multiply scores."""
     count = scores._data.shape[classes]
-    if check_tensor("cross_entropy", weight)._data.shape != (count,):
-        raise ShapeError(f"cross_entropy: {count} classes, but weight {describe(weight)}")
+    if check_tensor(name, weight)._data.shape != (count,):
+        raise ShapeError(f"{name}: {count} classes, but weight {describe(weight)}")
     return reshape(weight, shape=(count,) + (1,) * (scores._data.ndim - classes - 1))
 
 
@@ -287,7 +295,7 @@ def _against_probabilities(
         target = target * (1 - smoothing) + smoothing / scores._data.shape[classes]
     products = scores * target
     if weight is not None:
-        products = products * _per_class(weight, scores, classes)
+        products = products * _per_class("cross_entropy", weight, scores, classes)
     losses = -sum(products, classes)
     if reduction != "mean":
         return reduced("cross_entropy", losses, reduction)
@@ -316,7 +324,7 @@ def _counted(
         )
     if weight is None:
         return wrap(kept), None
-    _per_class(weight, scores, classes)
+    _per_class(name, weight, scores, classes)
     safe = module_of(data).where(kept, labels, 0)
     return wrap(kept), weight[wrap(safe)]
 
@@ -346,7 +354,7 @@ def nll_loss(
     data = check_tensor(name, input)._data
     check_tensor(name, target)
     if reduction not in ("none", "mean", "sum"):
-        raise ValueError(f"{name}: reduction must be 'none', 'mean' or 'sum', got {reduction!r}")
+        raise ArgumentError(f"{name}: reduction must be 'none', 'mean' or 'sum', got {reduction!r}")
     classes = 1 if data.ndim > 1 else 0
     kept, factor = _counted(name, input, target, weight, ignore_index, classes)
     xp = module_of(data)

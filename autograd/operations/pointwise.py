@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from tapegrad.autograd.arrays import FLOATS, bool_
+import numpy as np
+
+from tapegrad.autograd.arrays import FLOATS, bool_, module_of
 from tapegrad.autograd.engine import Variable, cast, describe, wrap
+from tapegrad.autograd.errors import ArgumentError
 from tapegrad.autograd.gates import arithmetic, exponential, selection
-from tapegrad.autograd.operations.arguments import check_tensor
-from tapegrad.autograd.operations.creation import tensor
+
+from .arguments import check_tensor
+from .creation import tensor
 
 
 def add(input: Any, other: Any, *, alpha: float = 1) -> Any:
@@ -33,9 +37,6 @@ def sub(input: Any, other: Any, *, alpha: float = 1) -> Any:
     tensor([0., 1.])
     """
     other = other if alpha == 1 else mul(other, alpha)
-    for value in (input, other):
-        if isinstance(value, Variable) and value._data.dtype == bool_:
-            raise RuntimeError("sub: booleans have no difference; use ^ or logical_not")
     return arithmetic.sub(input, other)
 
 
@@ -56,7 +57,7 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
 
     >>> import tapegrad as tg
     >>> tg.div(tg.tensor([7, -7]), 2), tg.div(tg.tensor([7, -7]), 2, rounding_mode="floor")
-    (tensor([ 3.5, -3.5]), tensor([ 3, -4]))
+    (tensor([ 3.5000, -3.5000]), tensor([ 3, -4]))
     """
     if rounding_mode is None:
         return arithmetic.div(input, other)
@@ -67,7 +68,9 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
         toward_zero = sign(quotient) * arithmetic.floor(abs(quotient))
         whole = arithmetic.floor_divide(input, other).dtype
         return cast(toward_zero, dtype=whole)
-    raise ValueError(f"div: rounding_mode must be None, 'floor' or 'trunc', got {rounding_mode!r}")
+    raise RuntimeError(
+        f"div: rounding_mode must be None, 'floor' or 'trunc', got {rounding_mode!r}"
+    )
 
 
 def floor_divide(input: Any, other: Any) -> Any:
@@ -121,7 +124,7 @@ def abs(input: Any) -> Any:
 
 
 def sign(input: Any) -> Any:
-    """-1, 0 or 1, without a gradient.
+    """-1, 0 or 1; its gradient is 0.
 
     >>> import tapegrad as tg
     >>> tg.sign(tg.tensor([3.0, 0.0, -2.0]))
@@ -131,7 +134,7 @@ def sign(input: Any) -> Any:
 
 
 def floor(input: Any) -> Any:
-    """The largest whole number not above `input`, without a gradient.
+    """The largest whole number not above `input`; its gradient is 0.
 
     >>> import tapegrad as tg
     >>> tg.floor(tg.tensor([1.5, -1.5]))
@@ -145,7 +148,7 @@ def reciprocal(input: Any) -> Any:
 
     >>> import tapegrad as tg
     >>> tg.reciprocal(tg.tensor([2.0, 4.0]))
-    tensor([0.50, 0.25])
+    tensor([0.5000, 0.2500])
     """
     return arithmetic.div(1, check_tensor("reciprocal", input))
 
@@ -215,7 +218,7 @@ def rsqrt(input: Any) -> Any:
 
     >>> import tapegrad as tg
     >>> tg.rsqrt(tg.tensor([4.0, 16.0]))
-    tensor([0.50, 0.25])
+    tensor([0.5000, 0.2500])
     """
     return reciprocal(sqrt(input))
 
@@ -307,18 +310,28 @@ def clamp(input: Any, min: Any = None, max: Any = None) -> Any:
 
     >>> import tapegrad as tg
     >>> tg.clamp(tg.tensor([-2.0, 0.5, 3.0]), -1, 1)
-    tensor([-1.0,  0.5,  1.0])
+    tensor([-1.0000,  0.5000,  1.0000])
     """
     check_tensor("clamp", input)
     if min is None and max is None:
-        raise ValueError("clamp: give min=, max= or both")
+        raise ArgumentError("clamp: give min=, max= or both")
+    min, max = _bound("min", min), _bound("max", max)
     if isinstance(min, Variable) or isinstance(max, Variable):
         if min is not None:
             input = where(input < min, min, input)
         return input if max is None else where(input > max, max, input)
-    if input._data.dtype not in FLOATS and (type(min) is float or type(max) is float):
+    if input._data.dtype not in FLOATS and float in (type(min), type(max)):
         input = add(input, 0.0)
     return selection.clamp(input, least=min, most=max)
+
+
+def _bound(name: str, bound: Any) -> Any:
+    """A bound as a Python number or a tensor."""
+    if isinstance(bound, np.generic) or (isinstance(bound, np.ndarray) and not bound.ndim):
+        return bound.item()
+    if bound is None or isinstance(bound, (Variable, int, float)):
+        return bound
+    raise TypeError(f"clamp: {name} must be a number or a tensor, got {type(bound).__name__}")
 
 
 def where(condition: Any, input: Any = None, other: Any = None) -> Any:
@@ -335,7 +348,8 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
     """
     if input is None and other is None:
         condition = check_tensor("where", condition)._data
-        return tuple(wrap(part) for part in condition.nonzero())
+        xp = module_of(condition)
+        return tuple(wrap(part) for part in xp.atleast_1d(condition).nonzero())
     if isinstance(condition, Variable) and condition._data.dtype != bool_:
         raise RuntimeError(
             f"where: the condition must be a boolean tensor, got {describe(condition)}"

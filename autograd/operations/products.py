@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from tapegrad.autograd.engine import ShapeError, describe
+from tapegrad.autograd.engine import describe
+from tapegrad.autograd.errors import ShapeError
 from tapegrad.autograd.gates import products as gates
 from tapegrad.autograd.gates.shape import reshape
-from tapegrad.autograd.operations.arguments import check_tensor
-from tapegrad.autograd.operations.pointwise import sqrt, where
-from tapegrad.autograd.operations.reductions import sum
+
+from .arguments import check_tensor
 
 
 def _matrices(name: str, x: Any, y: Any) -> None:
@@ -34,8 +34,12 @@ def matmul(input: Any, other: Any) -> Any:
     (tensor([[ 7., 10.],
             [15., 22.]]), tensor([3., 7.]))
     """
-    x, y = check_tensor("matmul", input), check_tensor("matmul", other)
-    _matrices("matmul", x, y)
+    return _product("matmul", input, other)
+
+
+def _product(name: str, input: Any, other: Any) -> Any:
+    x, y = check_tensor(name, input), check_tensor(name, other)
+    _matrices(name, x, y)
     vector_x, vector_y = x._data.ndim == 1, y._data.ndim == 1
     if not vector_x and not vector_y:
         return gates.matmul(x, y)
@@ -58,7 +62,9 @@ def _of_ranks(name: str, x: Any, y: Any, ranks: tuple[int, int]) -> Any:
             f"{name}: expected {ranks[0]} and {ranks[1]} dimensions, "
             f"got {describe(x)} and {describe(y)}; matmul takes any"
         )
-    return matmul(x, y)
+    if ranks == (3, 3) and x._data.shape[0] != y._data.shape[0]:
+        raise ShapeError(f"{name}: {describe(x)} and {describe(y)} are stacks of different length")
+    return _product(name, x, y)
 
 
 def mm(input: Any, mat2: Any) -> Any:
@@ -92,15 +98,3 @@ def outer(input: Any, vec2: Any) -> Any:
         if check_tensor("outer", value)._data.ndim != 1:
             raise RuntimeError(f"outer: expected vectors, got {describe(value)}")
     return reshape(input, shape=(-1, 1)) * vec2
-
-
-def norm(input: Any) -> Any:
-    """The Euclidean length of all elements, with gradient 0 at 0.
-
-    >>> import tapegrad as tg
-    >>> tg.norm(tg.tensor([3.0, 4.0]))
-    tensor(5.)
-    """
-    squares = sum(check_tensor("norm", input) * input)
-    at_zero = squares == 0
-    return where(at_zero, 0.0, sqrt(where(at_zero, 1.0, squares)))

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+
 from tapegrad.autograd import arrays
 from tapegrad.autograd.arrays import Array, as_dtype, float32, float64, get_default_dtype, wide
-from tapegrad.autograd.operations.arguments import check_tensor, shape_of
-from tapegrad.autograd.operations.creation import finish
+from tapegrad.autograd.errors import ArgumentError
+
+from .arguments import check_tensor, shape_of
+from .creation import finish
 
 
 class Generator:
@@ -88,6 +91,8 @@ def _draw(
     generator: Generator | None,
 ) -> Array:
     """Uniform ("random") or normal ("standard_normal") numbers in the dtype asked for."""
+    if min(shape, default=0) < 0:
+        raise ArgumentError(f"{name}: sizes must not be negative, got {shape}")
     wanted = get_default_dtype() if dtype is None else as_dtype(dtype)
     if wanted not in arrays.FLOATS:
         raise RuntimeError(f"{name}: needs a floating dtype, got {wanted}")
@@ -187,17 +192,20 @@ def normal(
     return finish(drawn * std + mean, requires_grad)
 
 
-def bernoulli(input: Any, *, generator: Generator | None = None) -> Any:
-    """1 with the probability given by each element of `input`, else 0; no gradient.
+def bernoulli(input: Any, p: float | None = None, *, generator: Generator | None = None) -> Any:
+    """1 with the probability given by each element of `input` (or by `p`), else 0.
 
     >>> import tapegrad as tg
     >>> tg.bernoulli(tg.tensor([0.0, 1.0]))
     tensor([0., 1.])
     """
     data = check_tensor("bernoulli", input)._data
+    chances = data if p is None else np.asarray(p)
+    if chances.size and not ((chances >= 0) & (chances <= 1)).all():
+        raise ArgumentError("bernoulli: probabilities must be from 0 to 1")
     where = arrays.device_of(data)
     drawn = _draw("bernoulli", "random", data.shape, float32, where, generator)
-    return finish((drawn < data).astype(data.dtype), False)
+    return finish((drawn < chances).astype(data.dtype), False)
 
 
 def rand_like(input: Any, *, dtype: Any = None, generator: Generator | None = None) -> Any:

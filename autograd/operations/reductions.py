@@ -9,13 +9,15 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from tapegrad.autograd.arrays import FLOATS, as_dtype, bool_, get_default_dtype, int64
-from tapegrad.autograd.engine import cast, describe
+from tapegrad.autograd.arrays import FLOATS, as_dtype, bool_, get_default_dtype, int64, uint8
+from tapegrad.autograd.engine import cast, describe, wrap
+from tapegrad.autograd.errors import ArgumentError
 from tapegrad.autograd.gates import reductions as gates
 from tapegrad.autograd.gates.indexing import gather
 from tapegrad.autograd.gates.shape import reshape
-from tapegrad.autograd.operations import pointwise
-from tapegrad.autograd.operations.arguments import (
+
+from . import pointwise
+from .arguments import (
     Dim,
     check_tensor,
     normalize_dim,
@@ -68,7 +70,7 @@ def mean(input: Any, dim: Dim = None, keepdim: bool = False, *, dtype: Any = Non
 
     >>> import tapegrad as tg
     >>> tg.mean(tg.tensor([[1.0, 2.0], [3.0, 6.0]]), dim=1)
-    tensor([1.5, 4.5])
+    tensor([1.5000, 4.5000])
     """
     input = check_tensor("mean", input)
     if dtype is not None:
@@ -78,36 +80,63 @@ def mean(input: Any, dim: Dim = None, keepdim: bool = False, *, dtype: Any = Non
 
 
 @numpy_names
-def var(input: Any, dim: Dim = None, *, correction: float = 1, keepdim: bool = False) -> Any:
+def var(
+    input: Any,
+    dim: Dim | bool = None,
+    unbiased: bool = True,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> Any:
     """The variance over dimensions: sum((x - mean)^2) / (n - correction).
 
-    `correction` is 1 (Bessel's) unless given; 0 divides by n.
+    `correction` is 1 (Bessel's) unless given; 0, or `unbiased=False`, divides by n. NaN where n
+    does not exceed the correction.
 
     >>> import tapegrad as tg
     >>> x = tg.tensor([1.0, 2.0, 3.0, 4.0])
     >>> tg.var(x, correction=0)
-    tensor(1.25)
+    tensor(1.2500)
     """
-    data = _floating("var", check_tensor("var", input))._data
-    dims = normalize_dims("var", dim, data.ndim)
-    centred = input - mean(input, dims, True)
-    degrees = _count(input, dims) - correction
-    if degrees < 0:
-        degrees = 0  # and 0 / 0 is NaN, as in PyTorch
-    return gates.sum_(centred * centred, dims=dims, keepdim=keepdim) / degrees
+    return _variance("var", input, dim, unbiased, keepdim, correction)
 
 
 @numpy_names
-def std(input: Any, dim: Dim = None, *, correction: float = 1, keepdim: bool = False) -> Any:
+def std(
+    input: Any,
+    dim: Dim | bool = None,
+    unbiased: bool = True,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> Any:
     """The standard deviation over dimensions; the gradient of a constant's is 0.
 
     >>> import tapegrad as tg
     >>> tg.std(tg.tensor([1.0, 2.0, 3.0]))
     tensor(1.)
     """
-    variance = var(input, dim, correction=correction, keepdim=keepdim)
+    variance = _variance("std", input, dim, unbiased, keepdim, correction)
     flat = variance == 0  # the square root is not differentiable there: take another path
     return pointwise.where(flat, 0.0, pointwise.sqrt(pointwise.where(flat, 1.0, variance)))
+
+
+def _variance(
+    name: str, input: Any, dim: Any, unbiased: bool, keepdim: bool, correction: float | None
+) -> Any:
+    if isinstance(dim, bool):  # var(x, unbiased), as in PyTorch
+        dim, unbiased = None, dim
+    data = _floating(name, check_tensor(name, input))._data
+    dims = normalize_dims(name, dim, data.ndim)
+    count = _count(input, dims)
+    if count:  # shifting changes no variance, and makes that of a constant exactly 0
+        first = tuple(slice(0, 1) if i in dims else slice(None) for i in range(data.ndim))
+        input = input - wrap(data[first])
+    centred = input - mean(input, dims, True)
+    degrees = count - (int(unbiased) if correction is None else correction)
+    if degrees < 0:
+        degrees = 0  # and 0 / 0 is NaN, as in PyTorch
+    return gates.sum_(centred * centred, dims=dims, keepdim=keepdim) / degrees
 
 
 @numpy_names
@@ -130,13 +159,14 @@ def amin(input: Any, dim: Dim = None, keepdim: bool = False) -> Any:
 def _extreme(name: str, gate: Any, input: Any, dim: Dim, keepdim: bool) -> Any:
     data = check_tensor(name, input)._data
     dims = normalize_dims(name, dim, data.ndim)
-    _not_empty(name, input, dims)
+    _not_empty(name, input, dims, dim)
     return gate(input, dims=dims, keepdim=keepdim)
 
 
-def _not_empty(name: str, input: Any, dims: tuple[int, ...]) -> None:
+def _not_empty(name: str, input: Any, dims: tuple[int, ...], dim: Any) -> None:
     if 0 in [input._data.shape[d] for d in dims]:
-        raise IndexError(f"{name}: there is no {name} of nothing; the tensor is {describe(input)}")
+        kind = RuntimeError if dim is None else IndexError
+        raise kind(f"{name}: there is no {name} of nothing; the tensor is {describe(input)}")
 
 
 @numpy_names
@@ -151,7 +181,7 @@ def max(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     (tensor([5., 7.]), tensor([1, 0]))
     """
     if dim is None:
-        return amax(input, None, keepdim)
+        return _extreme("max", gates.amax, input, None, keepdim)
     if hasattr(dim, "_data"):
         return pointwise.maximum(input, dim)
     return _along("max", gates.argmax, input, dim, keepdim)
@@ -161,7 +191,7 @@ def max(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
 def min(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """The smallest, in the same three forms as `max`."""
     if dim is None:
-        return amin(input, None, keepdim)
+        return _extreme("min", gates.amin, input, None, keepdim)
     if hasattr(dim, "_data"):
         return pointwise.minimum(input, dim)
     return _along("min", gates.argmin, input, dim, keepdim)
@@ -173,7 +203,7 @@ def _along(name: str, gate: Any, input: Any, dim: int, keepdim: bool) -> ValuesA
     if not data.ndim:
         found = _along(name, gate, reshape(input, shape=(1,)), 0, True)
         return ValuesAndIndices(*(reshape(part, shape=()) for part in found))
-    _not_empty(name, input, (position,))
+    _not_empty(name, input, (position,), dim)
     indices = gate(input, dim=position, keepdim=True)
     values = gather(input, indices, dim=position)
     if keepdim:
@@ -204,7 +234,7 @@ def _argument(name: str, gate: Any, input: Any, dim: int | None, keepdim: bool) 
     if dim is not None:
         dim = normalize_dim(name, dim, data.ndim)
         dim = dim if data.ndim else None
-    _not_empty(name, input, tuple(range(data.ndim)) if dim is None else (dim,))
+    _not_empty(name, input, tuple(range(data.ndim)) if dim is None else (dim,), dim)
     return gate(input, dim=dim, keepdim=keepdim)
 
 
@@ -212,14 +242,53 @@ def _argument(name: str, gate: Any, input: Any, dim: int | None, keepdim: bool) 
 def any(input: Any, dim: Dim = None, keepdim: bool = False) -> Any:
     """Whether any element over dimensions is not 0."""
     dims = normalize_dims("any", dim, check_tensor("any", input)._data.ndim)
-    return gates.any_(input, dims=dims, keepdim=keepdim)
+    return _truth(gates.any_, input, dims, keepdim)
 
 
 @numpy_names
 def all(input: Any, dim: Dim = None, keepdim: bool = False) -> Any:
     """Whether every element over dimensions is not 0."""
     dims = normalize_dims("all", dim, check_tensor("all", input)._data.ndim)
-    return gates.all_(input, dims=dims, keepdim=keepdim)
+    return _truth(gates.all_, input, dims, keepdim)
+
+
+def _truth(gate: Any, input: Any, dims: tuple[int, ...], keepdim: bool) -> Any:
+    found = gate(input, dims=dims, keepdim=keepdim)
+    return cast(found, dtype=uint8) if input._data.dtype == uint8 else found  # as in PyTorch
+
+
+@numpy_names
+def norm(input: Any, p: Any = 2, dim: Dim = None, keepdim: bool = False, dtype: Any = None) -> Any:
+    """The p-norm over dimensions, (sum |x|^p)^(1/p); the Euclidean length for p = 2 or "fro".
+
+    p may be 0 (how many are not 0), infinity (the largest magnitude) or minus infinity (the
+    smallest). The gradient at 0 is 0.
+
+    >>> import tapegrad as tg
+    >>> tg.norm(tg.tensor([3.0, -4.0])), tg.norm(tg.tensor([3.0, -4.0]), 1)
+    (tensor(5.), tensor(7.))
+    """
+    input = check_tensor("norm", input)
+    if dtype is not None:
+        input = cast(input, dtype=as_dtype(dtype))
+    dims = normalize_dims("norm", dim, _floating("norm", input)._data.ndim)
+    if isinstance(p, str) and p != "fro":
+        raise ArgumentError(f"norm: p must be a number or 'fro', got {p!r}")
+    size = pointwise.abs(input)
+    if p == float("inf"):
+        return _extreme("norm", gates.amax, size, dims, keepdim)
+    if p == -float("inf"):
+        return _extreme("norm", gates.amin, size, dims, keepdim)
+    if p == 0:
+        return gates.sum_(cast(input != 0, dtype=input._data.dtype), dims=dims, keepdim=keepdim)
+    if p == 1:
+        return gates.sum_(size, dims=dims, keepdim=keepdim)
+    power = 2 if p == "fro" else p
+    total = gates.sum_(input * input if power == 2 else size**power, dims=dims, keepdim=keepdim)
+    at_zero = total == 0  # the root is not differentiable there: take another path
+    safe = pointwise.where(at_zero, 1.0, total)
+    root = pointwise.sqrt(safe) if power == 2 else safe ** (1 / power)
+    return pointwise.where(at_zero, 0.0, root)
 
 
 @numpy_names

@@ -6,11 +6,13 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from tapegrad.autograd.engine import ShapeError, describe
+from tapegrad.autograd.engine import describe
+from tapegrad.autograd.errors import ArgumentError, ShapeError
 from tapegrad.autograd.gates import copies
 from tapegrad.autograd.gates import shape as gates
 from tapegrad.autograd.gates.broadcasting import expand as expand_gate
-from tapegrad.autograd.operations.arguments import (
+
+from .arguments import (
     check_tensor,
     normalize_dim,
     normalize_dims,
@@ -27,13 +29,17 @@ def reshape(input: Any, shape: Sequence[int]) -> Any:
     tensor([[0, 1, 2],
             [3, 4, 5]])
     """
-    data = check_tensor("reshape", input)._data
-    wanted = shape_of("reshape", (tuple(shape),))
+    return _reshape("reshape", input, (shape,) if isinstance(shape, int) else shape)
+
+
+def _reshape(name: str, input: Any, shape: Sequence[int]) -> Any:
+    data = check_tensor(name, input)._data
+    wanted = shape_of(name, (tuple(shape),))
     known = math.prod(n for n in wanted if n != -1)
     if wanted.count(-1) == 1 and known and data.size % known == 0:
         wanted = tuple(data.size // known if n == -1 else n for n in wanted)
     if min(wanted, default=0) < 0 or math.prod(wanted) != data.size:
-        raise ShapeError(f"reshape: {describe(input)} cannot take the shape {wanted}")
+        raise ShapeError(f"{name}: {describe(input)} cannot take the shape {wanted}")
     return gates.reshape(input, shape=wanted)
 
 
@@ -62,7 +68,7 @@ def unflatten(input: Any, dim: int, sizes: Sequence[int]) -> Any:
     """
     shape = check_tensor("unflatten", input)._data.shape
     dim = normalize_dim("unflatten", dim, len(shape))
-    return reshape(input, (*shape[:dim], *sizes, *shape[dim + 1 :]))
+    return _reshape("unflatten", input, (*shape[:dim], *sizes, *shape[dim + 1 :]))
 
 
 @numpy_names
@@ -74,7 +80,7 @@ def squeeze(input: Any, dim: int | Sequence[int] | None = None) -> Any:
     ((3,), (3, 1))
     """
     shape = check_tensor("squeeze", input)._data.shape
-    dims = normalize_dims("squeeze", dim, len(shape))
+    dims = normalize_dims("squeeze", dim, len(shape)) if dim != () else ()
     kept = tuple(n for i, n in enumerate(shape) if n != 1 or i not in dims)
     return gates.reshape(input, shape=kept)
 
@@ -146,7 +152,7 @@ def movedim(input: Any, source: int | Sequence[int], destination: int | Sequence
         [normalize_dim("movedim", d, ndim) for d in (v if isinstance(v, Sequence) else (v,))]
         for v in (source, destination)
     )
-    if len(sources) != len(destinations) or len(set(sources)) != len(sources):
+    if not len(sources) == len(destinations) == len(set(sources)) == len(set(destinations)):
         raise RuntimeError(f"movedim: cannot move dimensions {source} to {destination}")
     order = [d for d in range(ndim) if d not in sources]
     for to, origin in sorted(zip(destinations, sources, strict=True)):
@@ -162,8 +168,12 @@ def expand(input: Any, size: Sequence[int]) -> Any:
     tensor([[1, 1, 1],
             [2, 2, 2]])
     """
-    shape = check_tensor("expand", input)._data.shape
-    wanted = shape_of("expand", (tuple(size),))
+    return _expand("expand", input, size)
+
+
+def _expand(name: str, input: Any, size: Sequence[int]) -> Any:
+    shape = check_tensor(name, input)._data.shape
+    wanted = shape_of(name, (tuple(size),))
     lead = len(wanted) - len(shape)
     if lead >= 0 and -1 not in wanted[:lead]:
         wanted = (
@@ -172,12 +182,12 @@ def expand(input: Any, size: Sequence[int]) -> Any:
         )
         if all(n in (1, m) for n, m in zip(shape, wanted[lead:], strict=True)):
             return expand_gate(input, shape=wanted)
-    raise ShapeError(f"expand: {describe(input)} cannot be expanded to {tuple(size)}")
+    raise ShapeError(f"{name}: {describe(input)} cannot be expanded to {tuple(size)}")
 
 
 def broadcast_to(input: Any, shape: Sequence[int]) -> Any:
     """`expand`, by NumPy's name."""
-    return expand(input, shape)
+    return _expand("broadcast_to", input, shape)
 
 
 def flip(input: Any, dims: int | Sequence[int]) -> Any:
@@ -205,7 +215,7 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | N
     if mode != "constant":
         raise NotImplementedError(f"pad: mode {mode!r} is not available; use 'constant'")
     if len(pad) % 2 or len(pad) > 2 * len(shape):
-        raise ValueError(f"pad: {tuple(pad)} does not give pairs for {describe(input)}")
+        raise ArgumentError(f"pad: {tuple(pad)} does not give pairs for {describe(input)}")
     pairs = [(int(pad[i]), int(pad[i + 1])) for i in range(0, len(pad), 2)]
     widths = [(0, 0)] * (len(shape) - len(pairs)) + pairs[::-1]
     if any(n + a + b < 0 for n, (a, b) in zip(shape, widths, strict=True)):
@@ -223,7 +233,7 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | N
 def _tensors(name: str, tensors: Sequence[Any]) -> list[Any]:
     listed = [check_tensor(name, tensor) for tensor in tensors]
     if not listed:
-        raise RuntimeError(f"{name}: expected at least one tensor, got an empty list")
+        raise ArgumentError(f"{name}: expected at least one tensor, got an empty list")
     return listed
 
 
@@ -236,6 +246,8 @@ def cat(tensors: Sequence[Any], dim: int = 0) -> Any:
     (3, 2)
     """
     listed = _tensors("cat", tensors)
+    # An empty vector joins anything, as in PyTorch.
+    listed = [tensor for tensor in listed if tensor._data.shape != (0,)] or listed[:1]
     ndim = listed[0]._data.ndim
     if not ndim:
         raise RuntimeError("cat: zero-dimensional tensors have no dimension to join; use stack")
@@ -263,11 +275,8 @@ def stack(tensors: Sequence[Any], dim: int = 0) -> Any:
     shapes = {tensor._data.shape for tensor in listed}
     if len(shapes) > 1:
         raise ShapeError(f"stack: expected one shape, got {', '.join(map(describe, listed))}")
-    return cat([unsqueeze(tensor, dim) for tensor in listed], dim=_stacked(dim, listed[0]))
-
-
-def _stacked(dim: int, tensor: Any) -> int:
-    return normalize_dim("stack", dim, tensor._data.ndim + 1)
+    at = normalize_dim("stack", dim, listed[0]._data.ndim + 1)
+    return cat([unsqueeze(tensor, at) for tensor in listed], dim=at)
 
 
 @numpy_names
@@ -304,7 +313,9 @@ def chunk(input: Any, chunks: int, dim: int = 0) -> Any:
     if chunks <= 0:
         raise RuntimeError(f"chunk: the number of chunks must be positive, got {chunks}")
     length = check_tensor("chunk", input)._data.shape[normalize_dim("chunk", dim, input._data.ndim)]
-    return split(input, max(-(-length // chunks), 1), dim)
+    if not length:
+        return split(input, [0] * chunks, dim)
+    return split(input, -(-length // chunks), dim)
 
 
 @numpy_names

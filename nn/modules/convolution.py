@@ -105,11 +105,7 @@ class Conv2d(Module):
             f"stride={self.stride}"
         ]
         if self.padding != (0, 0):
-            parts.append(
-                f"padding={self.padding!r}"
-                if isinstance(self.padding, str)
-                else f"padding={self.padding}"
-            )
+            parts.append(f"padding={self.padding}")
         if self.dilation != (1, 1):
             parts.append(f"dilation={self.dilation}")
         if self.groups != 1:

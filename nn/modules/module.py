@@ -17,7 +17,6 @@ from tapegrad.autograd.tensor import RemovableHandle
 
 from ..parameter import Parameter
 
-
 # Where a module keeps what it registers, and what one entry is called.
 _KINDS = {"_parameters": "parameter", "_modules": "module", "_buffers": "buffer"}
 
@@ -135,9 +134,11 @@ class Module:
         kind = _kind_of(value)
         if kind is not None:
             self._require_init(kind)
-            self._forget(name)
-            self.__dict__.pop(name, None)
-            self.__dict__[kind][name] = value
+            registered = self.__dict__[kind]
+            if name not in registered:  # or its place in the state_dict would change
+                self._forget(name)
+                self.__dict__.pop(name, None)
+            registered[name] = value
             return
         # A registered name keeps its registration: None and, for a buffer, another tensor may be
         # put there; anything else would silently drop out of the state_dict.
@@ -357,7 +358,10 @@ class Module:
             for module in self.modules():
                 for parameter in module._parameters.values():
                     if parameter is not None:
+                        trained = parameter.requires_grad
+                        parameter.requires_grad_(False)
                         parameter.data = change(parameter.detach())
+                        parameter.requires_grad_(trained)  # a new leaf, of the new dtype
                         if parameter.grad is not None:
                             parameter.grad = change(parameter.grad)
                 for name, buffer in module._buffers.items():

@@ -44,6 +44,7 @@ def _unary(gate: str, positive: bool = False) -> list[Sample]:
 MASK = np.array([[True, False, True], [False, True, True]])
 ROWS = np.array([[0, 2, 1], [1, 1, 0]])
 PLACES = np.array([[[[0, 3], [3, 8]]]])
+APART = np.array([[[[0, 3], [4, 8]]]])
 
 SAMPLES: list[Sample] = [
     *(s for gate in ("add", "sub", "mul", "maximum", "minimum") for s in _broadcasts(gate)),
@@ -54,7 +55,20 @@ SAMPLES: list[Sample] = [
     Sample("pow", ((3,), 0)),
     *(
         s
-        for gate in ("neg", "abs", "exp", "expm1", "tanh", "sigmoid", "sin", "cos", "erf", "relu")
+        for gate in (
+            "neg",
+            "abs",
+            "sign",
+            "floor",
+            "exp",
+            "expm1",
+            "tanh",
+            "sigmoid",
+            "sin",
+            "cos",
+            "erf",
+            "relu",
+        )
         for s in _unary(gate)
     ),
     *(s for gate in ("log", "log1p", "sqrt") for s in _unary(gate, positive=True)),
@@ -107,7 +121,8 @@ SAMPLES: list[Sample] = [
     Sample("conv2d_weight", ((1, 2, 3, 6), (1, 4, 5, 4)), {"kernel": (2, 2), **STRIDED}),
     Sample("max_pool2d", ((1, 2, 4, 4),), {**POOL, "dilation": (1, 1), "ceil_mode": False}),
     Sample("max_pool2d", ((1, 1, 4, 5),), {**OVERLAP, "dilation": (1, 2), "ceil_mode": True}),
-    Sample("scatter_to_plane", ((1, 1, 2, 2), PLACES), {"size": (3, 3)}),
+    Sample("scatter_to_plane", ((1, 1, 2, 2), PLACES), {"size": (3, 3), "disjoint": False}),
+    Sample("scatter_to_plane", ((1, 1, 2, 2), APART), {"size": (3, 3), "disjoint": True}),
     Sample("gather_from_plane", ((1, 1, 3, 3), PLACES)),
     *(
         Sample(gate, ((1, 2, *size),), {**window, **extra, "count_include_pad": counting})

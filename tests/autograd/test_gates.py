@@ -7,9 +7,9 @@ import zlib
 import numpy as np
 import pytest
 from gate_samples import SAMPLES
-from tapegrad.autograd import Gate, gradcheck, gradgradcheck
 
 import tapegrad as tg
+from tapegrad.autograd import Gate, gradcheck, gradgradcheck
 
 DIFFERENTIABLE = {name for name, gate in Gate.all.items() if gate.needs or gate.variadic}
 

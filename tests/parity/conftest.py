@@ -7,7 +7,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from comparing import Same  # noqa: E402
+from comparing import Same
 
 
 @pytest.fixture(scope="session")

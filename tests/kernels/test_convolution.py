@@ -1,0 +1,177 @@
+"""Convolution on raw arrays, against a sum written out in float64 and against its own adjoints."""
+
+import itertools
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from tapegrad.kernels import convolution
+
+ONE, NONE = (1, 1), (0, 0)
+
+# (H, W), (KH, KW), stride, padding, dilation, groups; ragged on purpose.
+CASES = [
+    pytest.param(*case, id="-".join(map(str, case)).replace(" ", ""))
+    for case in [
+        ((5, 7), (3, 3), ONE, NONE, ONE, 1),
+        ((5, 7), (3, 2), ONE, (1, 2), ONE, 1),
+        ((6, 5), (2, 3), (2, 1), (0, 1), ONE, 2),
+        ((9, 8), (3, 3), (2, 3), (1, 0), ONE, 1),
+        ((9, 8), (2, 3), (3, 2), (2, 3), (2, 1), 2),
+        ((8, 9), (3, 3), ONE, (2, 2), (2, 2), 4),
+        ((7, 6), (3, 2), (1, 2), (0, 1), (3, 4), 1),
+        ((4, 3), (1, 1), ONE, NONE, ONE, 1),
+        ((5, 4), (1, 1), (2, 2), (1, 1), ONE, 4),
+        ((3, 3), (2, 2), ONE, (3, 4), ONE, 1),  # padding beyond the kernel's reach
+        ((1, 6), (1, 4), ONE, NONE, ONE, 2),
+    ]
+]
+
+
+def reference(x, w, stride, padding, dilation, groups):
+    """The definition, one output at a time, in float64."""
+    (images, _, height, width), (filters, inputs, kh, kw) = x.shape, w.shape
+    padded = np.zeros((*x.shape[:2], height + 2 * padding[0], width + 2 * padding[1]))
+    padded[:, :, padding[0] : padding[0] + height, padding[1] : padding[1] + width] = x
+    sizes = zip((height, width), (kh, kw), stride, padding, dilation, strict=True)
+    p, q = (convolution.output_size(*axis) for axis in sizes)
+    y = np.zeros((images, filters, p, q))
+    for o, i, j in itertools.product(range(filters), range(p), range(q)):
+        first = o // (filters // groups) * inputs
+        top, left = i * stride[0], j * stride[1]
+        rows = slice(top, top + (kh - 1) * dilation[0] + 1, dilation[0])
+        columns = slice(left, left + (kw - 1) * dilation[1] + 1, dilation[1])
+        window = padded[:, first : first + inputs, rows, columns]
+        y[:, o, i, j] = (window * w[o].astype(float)).sum(axis=(1, 2, 3))
+    return y
+
+
+def images_and_filters(size, kernel, groups, dtype=np.float64, images=3, filters=8, channels=4):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((images, channels, *size)).astype(dtype)
+    w = rng.standard_normal((filters, channels // groups, *kernel)).astype(dtype)
+    return x, w
+
+
+@pytest.mark.parametrize(("size", "kernel", "stride", "padding", "dilation", "groups"), CASES)
+class TestEveryWindow:
+    def test_convolution_is_the_sum_of_its_definition(
+        self, size, kernel, stride, padding, dilation, groups
+    ):
+        x, w = images_and_filters(size, kernel, groups)
+        y = convolution.conv2d(np, x, w, stride, padding, dilation, groups)
+        expected = reference(x, w, stride, padding, dilation, groups)
+        np.testing.assert_allclose(y, expected, rtol=0, atol=1e-12)
+
+    def test_the_input_gradient_is_the_adjoint_in_x(
+        self, size, kernel, stride, padding, dilation, groups
+    ):
+        x, w = images_and_filters(size, kernel, groups)
+        y = convolution.conv2d(np, x, w, stride, padding, dilation, groups)
+        g = np.random.default_rng(1).standard_normal(y.shape)
+        dx = convolution.conv2d_input_gradient(np, g, w, size, stride, padding, dilation, groups)
+        assert dx.shape == x.shape
+        np.testing.assert_allclose(np.vdot(y, g), np.vdot(x, dx), rtol=1e-11)
+
+    def test_the_weight_gradient_is_the_adjoint_in_w(
+        self, size, kernel, stride, padding, dilation, groups
+    ):
+        x, w = images_and_filters(size, kernel, groups)
+        y = convolution.conv2d(np, x, w, stride, padding, dilation, groups)
+        g = np.random.default_rng(1).standard_normal(y.shape)
+        dw = convolution.conv2d_weight_gradient(np, g, x, kernel, stride, padding, dilation, groups)
+        assert dw.shape == w.shape
+        np.testing.assert_allclose(np.vdot(y, g), np.vdot(w, dw), rtol=1e-11)
+
+    def test_blocks_of_images_do_not_change_the_result(
+        self, size, kernel, stride, padding, dilation, groups, monkeypatch
+    ):
+        x, w = images_and_filters(size, kernel, groups, images=5)
+        window = stride, padding, dilation, groups
+
+        def everything():
+            y = convolution.conv2d(np, x, w, *window)
+            dx = convolution.conv2d_input_gradient(np, y, w, size, *window)
+            return y, dx, convolution.conv2d_weight_gradient(np, y, x, kernel, *window)
+
+        together = everything()
+        shape = (*w.shape[2:], *together[0].shape[2:])
+        monkeypatch.setitem(convolution.BLOCK_BYTES, "numpy", 2 * 8 * 4 * int(np.prod(shape)))
+        for one, other in zip(together, everything(), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
+
+
+def everything(x, w, g, stride=ONE, padding=ONE, dilation=ONE, groups=1):
+    window = stride, padding, dilation, groups
+    return (
+        convolution.conv2d(np, x, w, *window),
+        convolution.conv2d_input_gradient(np, g, w, x.shape[2:], *window),
+        convolution.conv2d_weight_gradient(np, g, x, w.shape[2:], *window),
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float32, np.float64])
+@pytest.mark.parametrize("filters", [4, 16])  # the two ways of the input gradient
+def test_the_dtype_is_kept_and_halves_accumulate_in_float32(dtype, filters):
+    x, w = images_and_filters((8, 8), (3, 3), 1, dtype, filters=filters)
+    g = np.random.default_rng(1).standard_normal((3, filters, 8, 8)).astype(dtype)
+    wide = np.float32 if np.dtype(dtype).itemsize == 2 else dtype
+    results = everything(x, w, g)
+    expected = everything(x.astype(wide), w.astype(wide), g.astype(wide))
+    for result, value in zip(results, expected, strict=True):
+        assert result.dtype == dtype
+        np.testing.assert_array_equal(result, value.astype(dtype))
+
+
+def test_a_float16_sum_beyond_2048_still_counts_by_ones():
+    x, w = np.ones((1, 64, 8, 8), np.float16), np.ones((1, 64, 8, 8), np.float16)
+    assert convolution.conv2d(np, x, w, ONE, NONE, ONE, 1).item() == 4096
+
+
+@pytest.mark.parametrize("filters", [4, 16])
+def test_views_give_what_their_copies_give(filters):
+    x, w = images_and_filters((6, 7), (3, 3), 1, filters=filters)
+    g = np.broadcast_to(
+        np.random.default_rng(1).standard_normal((filters, 1, 7)), (3, filters, 6, 7)
+    )
+    views = x.transpose(0, 1, 3, 2).copy().transpose(0, 1, 3, 2), w[:, :, ::-1], g
+    for one, other in zip(everything(*views), everything(*(v.copy() for v in views)), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("filters", [4, 16])
+def test_inputs_are_left_alone_and_results_are_fresh(filters):
+    x, w = images_and_filters((6, 7), (1, 1), 1, filters=filters)
+    g = np.random.default_rng(1).standard_normal((3, filters, 6, 7))
+    for array in (inputs := (x, w, g)):
+        array.flags.writeable = False
+    for result in everything(*inputs, padding=NONE):
+        assert result.flags.writeable
+        assert not any(np.shares_memory(result, array) for array in inputs)
+
+
+@pytest.mark.parametrize("filters", [4, 16])
+def test_a_batch_of_no_images_has_no_outputs_and_a_zero_weight_gradient(filters):
+    x, w = images_and_filters((6, 7), (3, 3), 1, images=0, filters=filters)
+    y, dx, dw = everything(x, w, np.empty((0, filters, 6, 7)))
+    assert y.shape == (0, filters, 6, 7)
+    assert dx.shape == (0, 4, 6, 7)
+    assert dw.shape == w.shape
+    assert not dw.any()
+
+
+def test_an_infinity_reaches_only_the_windows_that_hold_it():
+    x, w = images_and_filters((6, 7), (3, 3), 1)
+    x[0, 0, 0, 6] = np.inf
+    y = convolution.conv2d(np, x, w, ONE, NONE, ONE, 1)
+    assert np.isinf(y[0, :, 0, 4]).all()
+    assert np.isinf(y).sum() == len(w)
+
+
+@pytest.mark.parametrize(
+    ("axis", "count"),
+    [((5, 3, 1, 0, 1), 3), ((5, 3, 2, 1, 1), 3), ((6, 3, 2, 0, 1), 2), ((7, 3, 1, 0, 3), 1)],
+)
+def test_output_size_counts_the_windows_that_fit(axis, count):
+    assert convolution.output_size(*axis) == count

@@ -1,0 +1,235 @@
+"""Layers, losses and files agree with PyTorch's: values, gradients, names, printed form."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tapegrad as tg
+from tapegrad import nn
+from tapegrad.nn import functional as F
+from tapegrad.nn import load, save
+
+torch = pytest.importorskip(
+    "torch", reason="parity tests compare with PyTorch: pip install tapegrad[parity]"
+)
+TF = torch.nn.functional
+
+STREAM = np.random.default_rng(0)
+FAR = np.array([-1e3, -30.0, -1.5, -0.2, 0.0, 0.3, 2.0, 30.0, 1e3])
+SCORES = STREAM.standard_normal((6, 4)) * 2
+LABELS = np.array([0, 3, 1, 2, 2, 0])
+WEIGHT = np.array([0.5, 1.0, 2.0, 0.1])
+TRUTH = STREAM.uniform(0, 1, (6, 4))
+
+
+def agree(ours, theirs, *values, rtol=1e-10):
+    """Equal outputs, and equal gradients of a weighted sum of them for every floating input."""
+    mine = [tg.tensor(v, requires_grad=v.dtype.kind == "f") for v in values]
+    yours = [torch.tensor(v, requires_grad=v.dtype.kind == "f") for v in values]
+    out, expected = ours(*mine), theirs(*yours)
+    assert tuple(out.shape) == tuple(expected.shape)
+    np.testing.assert_allclose(
+        out.detach().numpy(), expected.detach().numpy(), rtol=rtol, atol=1e-12
+    )
+    weights = np.random.default_rng(1).standard_normal(out.shape)
+    (out * tg.tensor(weights)).sum().backward()
+    (expected * torch.tensor(weights)).sum().backward()
+    for a, b in zip(mine, yours, strict=True):
+        if b.grad is not None:
+            np.testing.assert_allclose(a.grad.numpy(), b.grad.numpy(), rtol=rtol, atol=1e-12)
+
+
+ACTIVATIONS = {
+    "relu": (F.relu, TF.relu),
+    "leaky_relu": (lambda x: F.leaky_relu(x, 0.2), lambda x: TF.leaky_relu(x, 0.2)),
+    "sigmoid": (F.sigmoid, torch.sigmoid),
+    "tanh": (F.tanh, torch.tanh),
+    "softmax": (lambda x: F.softmax(x, 0), lambda x: TF.softmax(x, 0)),
+    "log_softmax": (lambda x: F.log_softmax(x, 0), lambda x: TF.log_softmax(x, 0)),
+    "softplus": (F.softplus, TF.softplus),
+    "softplus sharp": (lambda x: F.softplus(x, 3.0, 5.0), lambda x: TF.softplus(x, 3.0, 5.0)),
+    "elu": (lambda x: F.elu(x, 0.7), lambda x: TF.elu(x, 0.7)),
+    "gelu": (F.gelu, TF.gelu),
+    "gelu tanh": (lambda x: F.gelu(x, "tanh"), lambda x: TF.gelu(x, approximate="tanh")),
+    "silu": (F.silu, TF.silu),
+}
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations(name):
+    agree(*ACTIVATIONS[name], FAR)
+
+
+LOSSES = {
+    "mse_loss": [{}],
+    "l1_loss": [{}],
+    "binary_cross_entropy_with_logits": [{}, {"pos_weight": WEIGHT}, {"weight": WEIGHT}],
+}
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize(
+    ("name", "settings"), [(name, s) for name, every in LOSSES.items() for s in every]
+)
+def test_losses_of_targets_of_the_same_shape(name, settings, reduction):
+    def call(module, tensor):
+        made = {key: tensor(value) for key, value in settings.items()}
+        return lambda x: getattr(module, name)(x, tensor(TRUTH), reduction=reduction, **made)
+
+    agree(call(F, tg.tensor), call(TF, torch.tensor), SCORES)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_binary_cross_entropy(reduction):
+    p = 1 / (1 + np.exp(-SCORES))
+    agree(
+        lambda x: F.binary_cross_entropy(x, tg.tensor(TRUTH), tg.tensor(WEIGHT), reduction),
+        lambda x: TF.binary_cross_entropy(
+            x, torch.tensor(TRUTH), torch.tensor(WEIGHT), reduction=reduction
+        ),
+        p,
+    )
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["plain", "weighted"])
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("cross_entropy", {}),
+        ("cross_entropy", {"label_smoothing": 0.2, "ignore_index": 2}),
+        ("nll_loss", {"ignore_index": 2}),
+        ("multi_margin_loss", {}),
+        ("multi_margin_loss", {"p": 2, "margin": 0.3}),
+    ],
+)
+def test_losses_of_classes(name, settings, weight, reduction):
+    def call(module, tensor):
+        made = dict(settings, reduction=reduction)
+        if weight is not None:
+            made["weight"] = tensor(weight)
+        return lambda x: getattr(module, name)(x, tensor(LABELS), **made)
+
+    agree(call(F, tg.tensor), call(TF, torch.tensor), SCORES)
+
+
+LAYERS = {
+    "linear": (lambda m: m.Linear(4, 3), (5, 4)),
+    "linear without bias": (lambda m: m.Linear(4, 3, bias=False), (2, 5, 4)),
+    "conv": (lambda m: m.Conv2d(4, 6, 3, stride=2, padding=1, groups=2), (2, 4, 7, 8)),
+    "conv same": (lambda m: m.Conv2d(2, 3, 3, padding="same", dilation=2), (2, 2, 7, 8)),
+    "conv oblong": (lambda m: m.Conv2d(2, 3, (2, 3), (1, 2), (1, 0), bias=False), (2, 2, 6, 7)),
+    "max pool": (lambda m: m.MaxPool2d(3, 2, 1), (2, 2, 7, 8)),
+    "max pool ceil": (lambda m: m.MaxPool2d(2, ceil_mode=True), (1, 2, 5, 7)),
+    "avg pool": (lambda m: m.AvgPool2d(3, 2, 1, count_include_pad=False), (2, 2, 7, 8)),
+    "flatten": (lambda m: m.Flatten(), (2, 3, 4)),
+    "network": (
+        lambda m: m.Sequential(
+            m.Conv2d(1, 4, 3, padding=1), m.ReLU(), m.MaxPool2d(2), m.Flatten(),
+            m.Linear(64, 8), m.Tanh(), m.Linear(8, 3), m.LogSoftmax(dim=1),
+        ),
+        (3, 1, 8, 8),
+    ),
+}  # fmt: skip
+
+
+def layers(name):
+    """The same layer twice, with the same weights."""
+    make, shape = LAYERS[name]
+    mine, yours = make(nn).double(), make(torch.nn).double()
+    mine.load_state_dict({key: value.numpy() for key, value in yours.state_dict().items()})
+    return mine, yours, np.random.default_rng(2).standard_normal(shape)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers_with_the_same_weights(name):
+    mine, yours, x = layers(name)
+    agree(mine, yours, x)
+    for a, b in zip(mine.parameters(), yours.parameters(), strict=True):
+        np.testing.assert_allclose(a.grad.numpy(), b.grad.numpy(), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_state_dicts_have_the_same_keys_and_shapes(name):
+    mine, yours, _ = layers(name)
+    assert {key: tuple(value.shape) for key, value in mine.state_dict().items()} == {
+        key: tuple(value.shape) for key, value in yours.state_dict().items()
+    }
+
+
+PRINTED = [
+    lambda m: m.Sequential(m.Linear(4, 3, bias=False), m.ReLU(), m.Sequential(m.Tanh())),
+    lambda m: m.Conv2d(4, 8, 3, 2, "valid", 2, 2, False),
+    lambda m: m.Conv2d(1, 1, (1, 2), padding=(1, 0)),
+    lambda m: m.MaxPool2d(3, 1),
+    lambda m: m.AvgPool2d((2, 3)),
+    lambda m: m.Flatten(),
+    lambda m: m.Unflatten(1, (2, 3)),
+    lambda m: m.LeakyReLU(0.2),
+    lambda m: m.ELU(),
+    lambda m: m.GELU(),
+    lambda m: m.SiLU(),
+    lambda m: m.Softplus(),
+    lambda m: m.Softmax(dim=1),
+    lambda m: m.LogSoftmax(dim=-1),
+    lambda m: m.Identity(),
+    lambda m: m.CrossEntropyLoss(),
+    lambda m: m.ModuleDict({"a": m.Sigmoid()}),
+]
+
+
+@pytest.mark.parametrize("make", PRINTED, ids=lambda make: repr(make(nn)).split("(")[0])
+def test_modules_print_alike(make):
+    assert repr(make(nn)) == repr(make(torch.nn))
+
+
+def test_first_weights_have_pytorchs_distribution():
+    tg.manual_seed(0)
+    torch.manual_seed(0)
+    for make in (lambda m: m.Linear(300, 200), lambda m: m.Conv2d(16, 64, 5)):
+        mine, yours = make(nn), make(torch.nn)
+        for a, b in zip(mine.parameters(), yours.parameters(), strict=True):
+            ours, theirs = a.detach().numpy(), b.detach().numpy()
+            assert np.abs(ours).max() == pytest.approx(np.abs(theirs).max(), rel=0.05)
+            assert ours.std() == pytest.approx(theirs.std(), rel=0.15)
+
+
+@pytest.mark.parametrize("name", ["xavier_uniform_", "kaiming_normal_", "trunc_normal_"])
+def test_initial_values_have_pytorchs_deviation(name):
+    mine, yours = tg.empty(300, 200), torch.empty(300, 200)
+    getattr(nn.init, name)(mine, generator=tg.Generator().manual_seed(0))
+    getattr(torch.nn.init, name)(yours, generator=torch.Generator().manual_seed(0))
+    assert mine.numpy().std() == pytest.approx(yours.numpy().std(), rel=0.02)
+
+
+@pytest.mark.parametrize("norm_type", [1.0, 2.0, 3.0, float("inf")])
+def test_clipping_gradients(norm_type):
+    mine, yours, x = layers("network")
+    mine(tg.tensor(x)).sum().backward()
+    yours(torch.tensor(x)).sum().backward()
+    ours = nn.utils.clip_grad_norm_(mine.parameters(), 0.1, norm_type)
+    theirs = torch.nn.utils.clip_grad_norm_(yours.parameters(), 0.1, norm_type)
+    assert ours.item() == pytest.approx(theirs.item(), rel=1e-10)
+    for a, b in zip(mine.parameters(), yours.parameters(), strict=True):
+        np.testing.assert_allclose(a.grad.numpy(), b.grad.numpy(), rtol=1e-9, atol=1e-14)
+
+
+DTYPES = ["float16", "bfloat16", "float32", "float64", "int8", "int64", "uint8", "bool"]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_files_are_read_by_pytorch_and_pytorchs_by_us(dtype, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    values = [[0, 1, 2], [3, 0, 1]]
+    save({"x": tg.tensor(values).to(getattr(tg, dtype))}, tmp_path / "ours.safetensors")
+    found = load_file(tmp_path / "ours.safetensors")["x"]
+    expected = torch.tensor(values).to(getattr(torch, dtype))
+    assert found.dtype == expected.dtype
+    assert torch.equal(found, expected)
+
+    save_file({"x": expected}, tmp_path / "theirs.safetensors")
+    back = load(tmp_path / "theirs.safetensors")["x"]
+    assert str(back.dtype) == dtype
+    assert back.tolist() == expected.tolist()
