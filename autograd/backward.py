@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from . import engine
+from . import engine, versions
 from .arrays import FLOATS, MODULES, device_of, module_of
 from .engine import (
     Leaf,
@@ -25,15 +25,14 @@ from .engine import (
     describe,
     get_mode,
     leaf,
-    mark_written,
     mode,
     output,
     wrap,
-    written_since,
 )
 from .errors import ShapeError
 from .gates.broadcasting import sum_to
 from .gates.copies import clone
+from .versions import mark_written, written_since
 
 
 def backward(
@@ -248,13 +247,13 @@ def _visit(
     """Take the pending node of the largest number, until there is none."""
     heap = [-number for number in pending]
     heapify(heap)
-    last_write = engine.last_write
+    last_write = versions.last_write
     while heap:
         node, gradient, own = pending.pop(-heappop(heap))
         gate = node.gate
         if node.notes is not None:
             gradient, own = _attend(node, gradient), False
-            last_write = engine.last_write
+            last_write = versions.last_write
         if captured is not None and node.number in captured:
             captured[node.number] = gradient if create_graph or own else _private(gradient)
         elif gate is leaf:
@@ -273,7 +272,10 @@ def _visit(
         if saved is None or create_graph or last_write > node.number or type(gradient) is list:
             saved, gradient = _ready(node, gradient, create_graph)
         try:
-            gradients = gate.backward(node, gradient, *saved, **node.params)
+            if node.params:
+                gradients = gate.backward(node, gradient, *saved, **node.params)
+            else:
+                gradients = gate.backward(node, gradient, *saved)
         except Exception as error:
             error.add_note(f"in the backward of {_place(node)}")
             raise
@@ -337,7 +339,7 @@ def _ready(node: Node, gradient: Any, create_graph: bool) -> tuple[tuple[Any, ..
             f"backward: {_place(node)} was consumed by an earlier backward, which freed the values "
             "it needs. Pass retain_graph=True to that one, or run the forward pass again"
         )
-    if engine.last_write > node.number:
+    if versions.last_write > node.number:
         _check_overwritten(node, saved)
     if type(gradient) is list:
         gradient = _complete(node, gradient, create_graph)
@@ -423,13 +425,13 @@ def _attend(node: Node, gradient: Any) -> Any:
 
 def accumulate(variable: Variable, gradient: Any, create_graph: bool, own: bool = False) -> None:
     """Add a gradient to `.grad`, which stays a private, writable array that aliases nothing."""
-    before = variable.grad
+    before = variable._grad
     if create_graph:
-        variable.grad = clone(gradient) if before is None else before + gradient
+        variable._grad = clone(gradient) if before is None else before + gradient
     elif before is None:
-        variable.grad = wrap(gradient if own else _private(gradient))
+        variable._grad = wrap(gradient if own else _private(gradient))
     elif before._node is not None:
-        variable.grad = wrap(before._data + gradient)
+        variable._grad = wrap(before._data + gradient)
     elif isinstance(before._data, np.generic):
         before._data = before._data + gradient
     else:

@@ -29,9 +29,9 @@ from .arrays import (
     MODULES,
     NUMPY_FLOATS,
     Array,
+    bool_,
     device_of,
     get_default_dtype,
-    module_of,
     result_type,
 )
 from .errors import DtypeError, ShapeError
@@ -46,11 +46,11 @@ class Variable:
     with); `_node` is None unless a gradient is wanted.
     """
 
-    __slots__ = ("__weakref__", "_data", "_name", "_node", "grad")
+    __slots__ = ("__weakref__", "_data", "_grad", "_name", "_node")
     _data: Array
     _node: Node | None
     _name: str | None
-    grad: Any
+    _grad: Any
 
 
 class Node:
@@ -154,11 +154,12 @@ def wrap(data: Array, node: Node | None = None) -> Any:
     variable = _new(_variable_class)
     variable._data = data
     variable._node = node
-    variable.grad = None
+    variable._grad = None
     variable._name = None
     return variable
 
 
+_SCALARS = {np.float32, np.float64}  # 0-d results, which NumPy computes with quickest
 _NO_PARAMS: dict[str, Any] = {}
 _MISTAKES: tuple[type[Exception], ...] = (
     IndexError,
@@ -186,6 +187,7 @@ class Gate:
                only (silence costs a microsecond, which a scalar sum would feel), or "never"
     outputs    how many of a tuple of outputs are differentiable (None: all)
     views      the output may share memory with the input
+    booleans   whether booleans may take part
     """
 
     needs: ClassVar[dict[str, str]] = {}
@@ -193,6 +195,7 @@ class Gate:
     quiet: ClassVar[str] = "never"
     outputs: ClassVar[int | None] = 1
     views: ClassVar[bool] = False
+    booleans: ClassVar[bool] = True
     all: ClassVar[dict[str, Gate]] = {}
 
     forward: Callable[..., Any]
@@ -340,6 +343,11 @@ class Gate:
                     f"{self.name}: inputs are on different devices ({listed}); "
                     "move them to one with .to(device)"
                 )
+        if not self.booleans and any(
+            type(v) is bool or getattr(v, "dtype", None) == bool_ for v in taking
+        ):
+            given = ", ".join(map(describe, taking))
+            raise DtypeError(f"{self.name}({given}): not for booleans; use ^ or ~, or .long()")
         dtype = result_type(*(v for v in taking if v is not None))
         if self.floats and dtype not in FLOATS:
             dtype = get_default_dtype()
@@ -375,7 +383,11 @@ class UnaryGate(Gate):
         data = x._data
         if self.floats and data.dtype not in FLOATS:
             return self(cast(x, dtype=get_default_dtype()))
-        out = self.compute(MODULES[type(data)], data)
+        run = self.run if type(data) in _SCALARS else self.run_arrays
+        try:
+            out = run(MODULES[type(data)], data)
+        except _MISTAKES as error:
+            raise self.mistake(error, (data,)) from error
         before = x._node
         if before is None or not self.differentiable[0]:
             return wrap(out)
@@ -397,38 +409,40 @@ class BinaryGate(Gate):
 
     def __call__(self, x: Any, y: Any) -> Any:
         before_x = before_y = None
+        run = self.run_arrays
         if isinstance(x, Variable):
             before_x, a = x._node, x._data
+            kind = type(a)
             if isinstance(y, Variable):
                 before_y, b = y._node, y._data
-                dtype = a.dtype
-                if dtype is not b.dtype or (
-                    type(a) is not type(b) and MODULES[type(a)] is not MODULES[type(b)]
-                ):
+                if kind is type(b) and kind in _SCALARS:
+                    run = self.run
+                elif not self.alike(a, b):
                     return self._prepared(x, y)
-            elif (dtype := a.dtype) in NUMPY_FLOATS and (type(y) is float or type(y) is int):
+            elif type(y) is float or type(y) is int:
                 b = y
+                if kind in _SCALARS:
+                    run = self.run
+                elif a.dtype not in NUMPY_FLOATS:
+                    return self._prepared(x, y)
             else:
                 return self._prepared(x, y)
-            xp = MODULES[type(a)]
         elif isinstance(y, Variable):
             before_y, a, b = y._node, x, y._data
-            dtype = b.dtype
-            if dtype not in NUMPY_FLOATS or (type(x) is not float and type(x) is not int):
+            kind = type(b)
+            if b.dtype not in NUMPY_FLOATS or (type(x) is not float and type(x) is not int):
                 return self._prepared(x, y)
-            xp = MODULES[type(b)]
+            if kind in _SCALARS:
+                run = self.run
         else:
             return self.compute(_module((x, y)), x, y)
-        if self.floats and dtype not in FLOATS:
-            return self._prepared(x, y)
-        array = type(a) is np.ndarray or type(b) is np.ndarray
         try:
-            out = self.run_arrays(xp, a, b) if array else self.run(xp, a, b)
+            out = run(MODULES[kind], a, b)
         except _MISTAKES as error:
             raise self.mistake(error, (a, b)) from error
         result = _new(_variable_class)
         result._data = out
-        result.grad = result._name = None
+        result._grad = result._name = None
         wants = (before_x is not None) + 2 * (before_y is not None)
         if wants and self.needs and (watching := get_mode()).recording:
             keep = self.keep[wants]
@@ -443,6 +457,14 @@ class BinaryGate(Gate):
         else:
             result._node = None
         return result
+
+    def alike(self, a: Array, b: Array) -> bool:
+        """Whether two arrays can be computed with as they are."""
+        return (
+            a.dtype is b.dtype
+            and MODULES[type(a)] is MODULES[type(b)]
+            and not (self.floats and a.dtype not in FLOATS)
+        )
 
     def _prepared(self, x: Any, y: Any) -> Any:
         return super().__call__(*(self.prepare((x, y)) or (x, y)))
@@ -528,43 +550,6 @@ for _structural, _name in ((leaf, "leaf"), (output, "output")):  # they compute 
     _structural.name = _name
 
 
-# Writes in place. Each writes its number down against the buffer it changed, so that a backward can
-# tell that a value it saved under a lower number is no longer what it was. Recording pays nothing.
-_writes: dict[int, tuple[weakref.ref[Any], int]] = {}
-last_write = 0
-
-
-def _buffer(array: Any) -> Any:
-    """The array that owns the memory a view looks into."""
-    while type(base := getattr(array, "base", None)) in MODULES:
-        array = base
-    return array
-
-
-def mark_written(variable: Variable) -> None:
-    """Note that the memory of `variable` has just been changed in place."""
-    global last_write
-    last_write = number = next_number()
-    owners = [_buffer(variable._data)]
-    if variable._node is not None:  # scalars are saved by value: their node stands for them
-        owners.append(variable._node)
-    for owner in owners:
-        _writes[id(owner)] = (weakref.ref(owner, _forget(id(owner))), number)
-
-
-def _forget(key: int) -> Callable[[Any], Any]:
-    return lambda _: _writes.pop(key, None)
-
-
-def written_since(value: Any, node: Node | None, number: int) -> bool:
-    """Whether a saved value, the output of `node`, was changed in place after step `number`."""
-    if isinstance(value, tuple):
-        return any(written_since(part, None, number) for part in value)
-    owner = node if isinstance(value, np.generic) else _buffer(value)
-    entry = _writes.get(id(owner))
-    return entry is not None and entry[0]() is owner and entry[1] > number
-
-
 def needs_gradient(value: Any) -> bool:
     """Whether `value` is a variable whose operations are to be recorded."""
     return isinstance(value, Variable) and value._node is not None
@@ -573,23 +558,3 @@ def needs_gradient(value: Any) -> bool:
 def array_of(value: Any) -> Any:
     """The array inside a variable; any other value as it is."""
     return value._data if isinstance(value, Variable) else value
-
-
-__all__ = [
-    "BinaryGate",
-    "Gate",
-    "Leaf",
-    "Mode",
-    "Node",
-    "UnaryGate",
-    "Variable",
-    "array_of",
-    "cast",
-    "describe",
-    "mark_written",
-    "mode",
-    "module_of",
-    "needs_gradient",
-    "wrap",
-    "written_since",
-]

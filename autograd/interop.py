@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .engine import Variable, array_of, mark_written, needs_gradient, wrap
+from .engine import Variable, array_of, needs_gradient, wrap
 from .operations import (
     creation,
     indexing,
@@ -20,6 +20,7 @@ from .operations import (
     reductions,
     shape,
 )
+from .versions import mark_written
 
 _UFUNCS: dict[Any, Callable[..., Any]] = {
     np.add: pointwise.add,

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from . import engine
+from . import engine, versions
 from .arrays import DTYPES, FLOATS, MODULES, float64
 from .backward import grad, reachable
 from .engine import (
@@ -64,7 +64,7 @@ class Step:
     def grad(self) -> Any:
         if isinstance(self.node, Leaf):
             variable = self.node.variable()
-            return None if variable is None or variable.grad is None else variable.grad._data
+            return None if variable is None or variable._grad is None else variable._grad._data
         return array_of(self.node.grad)
 
     @property
@@ -215,7 +215,7 @@ class Tape:
             total = 0
             for value in step.node.saved or ():
                 for array in value if isinstance(value, tuple) else (value,):
-                    if type(array) in MODULES and id(buffer := engine._buffer(array)) not in seen:
+                    if type(array) in MODULES and id(buffer := versions.buffer(array)) not in seen:
                         seen.add(id(buffer))
                         total += array.nbytes
             rows.append(total)

@@ -15,18 +15,15 @@ import numpy as np
 from . import arrays, engine
 from .arrays import FLOATS, HALVES, Array, as_dtype, bool_, float32
 from .backward import backward
-from .engine import Leaf, Node, cast, describe, get_mode, mark_written
-from .errors import DtypeError, ShapeError
-from .gates import arithmetic, copies
-from .gates.selection import where
+from .engine import Leaf, Node, cast, describe
+from .gates import copies
+from .in_place import InPlace
 from .interop import NumpyProtocols
-from .methods import Operations
-from .operations import indexing, shape
+from .operations import shape
 from .operations.creation import require_gradient, to_array
-from .operations.random import Generator, default_generator
 
 
-class Tensor(Operations, NumpyProtocols):
+class Tensor(InPlace, NumpyProtocols):
     """An array of one dtype on one device; what it computes is recorded if a gradient is wanted.
 
     data           a number, nested lists, an array (shared where possible) or another tensor
@@ -49,7 +46,7 @@ class Tensor(Operations, NumpyProtocols):
         self._data = to_array("Tensor", data, dtype, device, copy=False)
         self._node = None
         self._name = None
-        self.grad: Tensor | None = None
+        self._grad = None
         if requires_grad:
             require_gradient(self)
 
@@ -167,6 +164,24 @@ class Tensor(Operations, NumpyProtocols):
         return self
 
     @property
+    def grad(self) -> Any:
+        """What backward has added up: a tensor of this shape, dtype and device, or None."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        if value is not None:
+            if not isinstance(value, Tensor):
+                raise TypeError(f"grad: expected a Tensor or None, got {type(value).__name__}")
+            mine, theirs = ((t.shape, t.dtype, t.device) for t in (self, value))
+            if mine != theirs:
+                raise RuntimeError(
+                    f"grad: {describe(value)} on {value.device} cannot be the gradient of "
+                    f"{describe(self)} on {self.device}"
+                )
+        self._grad = value
+
+    @property
     def is_leaf(self) -> bool:
         """Whether it was made by the user rather than recorded."""
         return self._node is None or isinstance(self._node, Leaf)
@@ -263,7 +278,10 @@ class Tensor(Operations, NumpyProtocols):
         return iter(shape.unbind(self))
 
     def __contains__(self, element: Any) -> bool:
-        return bool((self == element)._data.any())
+        found = self == element
+        if not isinstance(found, Tensor):
+            raise TypeError(f"a tensor cannot contain a {type(element).__name__}")
+        return bool(found._data.any())
 
     def _number(self) -> Any:
         if self._data.size != 1:
@@ -411,148 +429,6 @@ class Tensor(Operations, NumpyProtocols):
             raise RuntimeError("pickle: only leaves can be pickled; use .detach()")
         return _rebuild, (type(self), self.data, self.requires_grad, self._name)
 
-    # In place: real under no_grad, a new value while recording
-
-    def _write(self, name: str, make: Callable[[], Any], *others: Any) -> Tensor:
-        """Let this tensor hold what `make` computes, in the memory it has or as a new value."""
-        recorded = get_mode().recording and any(map(engine.needs_gradient, (self, *others)))
-        if recorded and isinstance(self._node, Leaf):
-            raise RuntimeError(
-                f"{name}: a leaf that requires a gradient cannot be changed in place while "
-                "recording; write under no_grad(), or compute a new tensor"
-            )
-        result = make()
-        if result._data.shape != self._data.shape:
-            raise ShapeError(f"{name}: the result {describe(result)} does not fit {describe(self)}")
-        if recorded:
-            result = cast(result, dtype=self._data.dtype)
-            self._data, self._node = result._data, result._node
-        else:
-            self._writable(name)
-            if not np.can_cast(result._data.dtype, self._data.dtype, "same_kind"):
-                raise DtypeError(
-                    f"{name}: a result of {result._data.dtype} cannot be written into "
-                    f"{describe(self)}; compute a new tensor, or convert with .to()"
-                )
-            self.data[...] = result._data
-            mark_written(self)
-        return self
-
-    def _writable(self, name: str) -> None:
-        flags = getattr(self.data, "flags", None)
-        if not getattr(flags, "writeable", True):
-            raise RuntimeError(
-                f"{name}: {describe(self)} cannot be written to: several of its elements share "
-                "memory (expand), or its array is read-only; write into a .clone()"
-            )
-
-    def _augmented(self, name: str, gate: Any, other: Any) -> Any:
-        """`self op= other`: while recording a new tensor, otherwise a write."""
-        if get_mode().recording and (self._node is not None or engine.needs_gradient(other)):
-            if isinstance(self._node, Leaf):
-                self._write(name, lambda: self)  # which refuses
-            return gate(self, other)
-        return self._write(name, lambda: gate(self, other))
-
-    def __iadd__(self, other: Any) -> Any:
-        return self._augmented("+=", arithmetic.add, other)
-
-    def __isub__(self, other: Any) -> Any:
-        return self._augmented("-=", arithmetic.sub, other)
-
-    def __imul__(self, other: Any) -> Any:
-        return self._augmented("*=", arithmetic.mul, other)
-
-    def __itruediv__(self, other: Any) -> Any:
-        return self._augmented("/=", arithmetic.div, other)
-
-    def __ipow__(self, other: Any) -> Any:
-        return self._augmented("**=", arithmetic.pow_, other)
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        """`x[key] = value`: rebinds x to a recorded copy while recording, else writes."""
-        key = indexing.key_of(key)
-        recorded = get_mode().recording and any(map(engine.needs_gradient, (self, value)))
-        if recorded:
-            self._write("x[...] = value", lambda: indexing.put(self, value, key), value)
-            return
-        self._writable("x[...] = value")
-        try:
-            first, key = indexing.in_turn(key, self.ndim)
-            self.data[first][key] = value._data if isinstance(value, Tensor) else value
-        except ValueError as error:
-            raise ShapeError(
-                f"x[...] = value: {describe(value)} does not fit into {describe(self)}: {error}"
-            ) from None
-        mark_written(self)
-
-    def add_(self, other: Any, *, alpha: Any = 1) -> Tensor:
-        """`self += alpha * other`, in place."""
-        return self._write("add_", lambda: self.add(other, alpha=alpha), other)
-
-    def sub_(self, other: Any, *, alpha: Any = 1) -> Tensor:
-        """`self -= alpha * other`, in place."""
-        return self._write("sub_", lambda: self.sub(other, alpha=alpha), other)
-
-    def mul_(self, other: Any) -> Tensor:
-        """`self *= other`, in place."""
-        return self._write("mul_", lambda: self.mul(other), other)
-
-    def div_(self, other: Any) -> Tensor:
-        """`self /= other`, in place."""
-        return self._write("div_", lambda: self.div(other), other)
-
-    def clamp_(self, min: Any = None, max: Any = None) -> Tensor:
-        """Keep between `min` and `max`, in place."""
-        return self._write("clamp_", lambda: self.clamp(min, max))
-
-    def relu_(self) -> Tensor:
-        """`max(self, 0)`, in place."""
-        return self._write("relu_", self.relu)
-
-    def copy_(self, other: Any) -> Tensor:
-        """Take the values of `other`, broadcast and cast, in place."""
-
-        def make() -> Any:
-            source = other if isinstance(other, Tensor) else Tensor(other, self.dtype)
-            source = shape.expand(source.to(self.dtype, device=self.device), self.shape)
-            if get_mode().recording and self._node is not None:  # it stays on the tape, with
-                return where(True, source, self)  # a gradient of 0 for what it was
-            return source.clone()
-
-        return self._write("copy_", make, other)
-
-    def fill_(self, value: Any) -> Tensor:
-        """The same value everywhere, in place."""
-        return self.copy_(value)
-
-    def zero_(self) -> Tensor:
-        """0 everywhere, in place."""
-        return self.copy_(0)
-
-    def _drawn(self, name: str, kind: str, generator: Generator | None) -> Any:
-        stream = (generator or default_generator(self.device)).stream
-        drawn = getattr(stream, kind)(self.shape, dtype=arrays.wide(self.dtype).type)
-        return engine.wrap(np.asarray(drawn) if isinstance(drawn, float) else drawn)
-
-    def uniform_(
-        self, low: Any = 0.0, high: Any = 1.0, *, generator: Generator | None = None
-    ) -> Tensor:
-        """Numbers uniform on [low, high), in place."""
-        return self._write(
-            "uniform_",
-            lambda: self._drawn("uniform_", "random", generator) * (high - low) + low,
-        )
-
-    def normal_(
-        self, mean: Any = 0.0, std: Any = 1.0, *, generator: Generator | None = None
-    ) -> Tensor:
-        """Normal numbers of a mean and a standard deviation, in place."""
-        return self._write(
-            "normal_",
-            lambda: self._drawn("normal_", "standard_normal", generator) * std + mean,
-        )
-
 
 class RemovableHandle:
     """What registering a hook returns: `remove()` takes the hook away again."""
@@ -569,7 +445,7 @@ class RemovableHandle:
 
 def _rebuild(cls: type[Tensor], data: Array, requires_grad: bool, name: str | None) -> Any:
     tensor = cls.__new__(cls)
-    tensor._data, tensor._node, tensor._name, tensor.grad = data, None, name, None
+    tensor._data, tensor._node, tensor._name, tensor._grad = data, None, name, None
     if requires_grad:
         require_gradient(tensor)
     return tensor

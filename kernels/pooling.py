@@ -115,11 +115,12 @@ def avg_pool2d(
     padding: Pair,
     ceil_mode: bool,
     count_include_pad: bool,
+    divisor: int | None = None,
 ) -> Array:
     """The mean of each window of x (N, C, H, W): y (N, C, P, Q) in x's dtype.
 
     The divisor counts the places of the window inside the image, with `count_include_pad` those on
-    the padding too, but never those that hang over beyond it.
+    the padding too, but never those that hang over beyond it; `divisor` stands in for it.
 
     >>> import numpy as np
     >>> avg_pool2d(np, np.ones((1, 1, 2, 2)), (2, 2), (2, 2), (1, 1), False, True)[0, 0]
@@ -135,7 +136,7 @@ def avg_pool2d(
     y = xp.zeros((*x.shape[:2], p, q), dtype)
     for columns, windows in across:
         y[..., windows] += sums[..., columns]
-    y /= _divisor(xp, x.shape[2:], (p, q), kernel, stride, padding, count_include_pad)
+    y /= divisor or _counts(xp, x.shape[2:], (p, q), kernel, stride, padding, count_include_pad)
     return y.astype(x.dtype, copy=False)
 
 
@@ -148,13 +149,14 @@ def avg_pool2d_gradient(
     padding: Pair,
     ceil_mode: bool,
     count_include_pad: bool,
+    divisor: int | None = None,
 ) -> Array:
     """The gradient of `sum(grad * avg_pool2d(x))` to x: dx (N, C, *input_size) in grad's dtype."""
     axes = zip(input_size, kernel, stride, padding, (1, 1), strict=True)
     (p, down), (q, across) = (_windows(*axis, ceil_mode) for axis in axes)
-    divisor = _divisor(xp, input_size, (p, q), kernel, stride, padding, count_include_pad)
+    counts = _counts(xp, input_size, (p, q), kernel, stride, padding, count_include_pad)
     dtype = accumulator(xp, grad.dtype)
-    shares = grad / divisor.astype(dtype)
+    shares = grad.astype(dtype) / (divisor or counts.astype(dtype))
     sums = xp.zeros((*grad.shape[:3], input_size[1]), dtype)
     for columns, windows in across:
         sums[..., columns] += shares[..., windows]
@@ -172,7 +174,7 @@ def _windows(
     return count, taps(size, kernel, count, stride, padding, dilation)
 
 
-def _divisor(
+def _counts(
     xp: Any,
     size: Pair,
     output: Pair,

@@ -14,7 +14,7 @@ import numpy as np
 
 from tapegrad.autograd import Tensor, enable_grad
 from tapegrad.autograd.arrays import Array
-from tapegrad.autograd.engine import mark_written
+from tapegrad.autograd.versions import mark_written
 
 from .blocks import Scratch
 

@@ -33,6 +33,7 @@ class Sub(BinaryGate):
     """Subtraction distributes too, with the sign turned for what is taken away."""
 
     needs: ClassVar = {"x": "", "y": ""}
+    booleans: ClassVar = False
     quiet: ClassVar = "arrays"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
@@ -103,10 +104,11 @@ def _refuse_booleans(x: Any, y: Any) -> None:
         raise TypeError("booleans have no powers and quotients; convert them with .long()")
 
 
-def _refuse_zero(xp: Any, y: Any) -> None:
+def _refuse_zero(xp: Any, x: Any, y: Any) -> None:
     """Whole numbers have no infinity: dividing them by zero is an error, as in Python."""
-    whole = type(y) is int if type(y) in (int, float) else y.dtype in INTEGERS
-    if whole and not xp.all(y):
+    floats = type(x) is float or type(y) is float
+    dtypes = [v.dtype for v in (x, y) if hasattr(v, "dtype")]
+    if not floats and INTEGERS.issuperset(dtypes) and not xp.all(y):
         raise DivisionError("division of whole numbers by zero")
 
 
@@ -114,6 +116,7 @@ class Neg(UnaryGate):
     """The opposite: the gradient changes sign."""
 
     needs: ClassVar = {"x": ""}
+    quiet: ClassVar = "arrays"
 
     def forward(self, xp: Any, x: Any) -> Any:
         return -x
@@ -140,6 +143,7 @@ class Abs(UnaryGate):
     """|x|: the gradient times the sign of x, 0 at 0."""
 
     needs: ClassVar = {"x": "x"}
+    quiet: ClassVar = "arrays"
 
     def forward(self, xp: Any, x: Any) -> Any:
         return abs(x)
@@ -161,14 +165,19 @@ class Floor(UnaryGate):
 
 
 class FloorDivide(BinaryGate):
-    """floor(x / y); flat."""
+    """floor(x / y); flat, so that its gradients are 0."""
 
+    needs: ClassVar = {"x": "", "y": ""}
     quiet: ClassVar = "always"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         _refuse_booleans(x, y)
-        _refuse_zero(xp, y)
+        _refuse_zero(xp, x, y)
         return x // y
+
+    def backward(self, node: Node, grad: Any, out: None, x: None, y: None) -> Any:
+        none = where(False, grad, 0.0)
+        return none, none
 
 
 class Remainder(BinaryGate):
@@ -179,7 +188,7 @@ class Remainder(BinaryGate):
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         _refuse_booleans(x, y)
-        _refuse_zero(xp, y)
+        _refuse_zero(xp, x, y)
         return xp.remainder(x, y)
 
     def backward(self, node: Node, grad: Any, out: None, x: Any, y: Any) -> Any:

@@ -91,8 +91,11 @@ class AvgPool2d(Gate):
         padding: Pair,
         ceil_mode: bool,
         count_include_pad: bool,
+        divisor: int | None,
     ) -> Any:
-        return pooling.avg_pool2d(xp, x, kernel, stride, padding, ceil_mode, count_include_pad)
+        return pooling.avg_pool2d(
+            xp, x, kernel, stride, padding, ceil_mode, count_include_pad, divisor
+        )
 
     def backward(self, node: Node, grad: Any, out: None, x: None, **window: Any) -> Any:
         size = node.inputs[0].shape[2:]  # type: ignore[union-attr]
@@ -115,9 +118,10 @@ class AvgPool2dGradient(Gate):
         padding: Pair,
         ceil_mode: bool,
         count_include_pad: bool,
+        divisor: int | None,
     ) -> Any:
         return pooling.avg_pool2d_gradient(
-            xp, x, size, kernel, stride, padding, ceil_mode, count_include_pad
+            xp, x, size, kernel, stride, padding, ceil_mode, count_include_pad, divisor
         )
 
     def backward(

@@ -34,7 +34,7 @@ class Maximum(BinaryGate):
         return xp.maximum(x, y)
 
     def backward(self, node: Node, grad: Any, out: None, x: Any, y: Any) -> Any:
-        return _routed(node, grad, x > y, x < y)
+        return _routed(node, grad, x, y, x < y, x > y)
 
 
 class Minimum(BinaryGate):
@@ -46,13 +46,14 @@ class Minimum(BinaryGate):
         return xp.minimum(x, y)
 
     def backward(self, node: Node, grad: Any, out: None, x: Any, y: Any) -> Any:
-        return _routed(node, grad, x < y, x > y)
+        return _routed(node, grad, x, y, x > y, x < y)
 
 
-def _routed(node: Node, grad: Any, x_wins: Any, y_wins: Any) -> Any:
+def _routed(node: Node, grad: Any, x: Any, y: Any, x_loses: Any, y_loses: Any) -> Any:
+    """The gradient to whichever does not lose: half each in a tie, both with a NaN, as PyTorch."""
     wants_x, wants_y = node.inputs
-    shared = where(x_wins | y_wins, grad, grad * 0.5)
-    return wants_x and where(y_wins, 0.0, shared), wants_y and where(x_wins, 0.0, shared)
+    share = where(x == y, grad * 0.5, grad)
+    return wants_x and where(x_loses, 0.0, share), wants_y and where(y_loses, 0.0, share)
 
 
 class Clamp(Gate):

@@ -6,8 +6,9 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from tapegrad.autograd.arrays import bool_
 from tapegrad.autograd.engine import Variable, describe
-from tapegrad.autograd.errors import ArgumentError
+from tapegrad.autograd.errors import ArgumentError, DtypeError
 
 F = TypeVar("F", bound=Callable[..., Any])
 Dim = int | Sequence[int] | None
@@ -37,6 +38,21 @@ def check_tensor(name: str, value: Any) -> Any:
     raise TypeError(
         f"{name}: expected a Tensor, got {type(value).__name__}; make one with tapegrad.tensor(...)"
     )
+
+
+def number_tensor(name: str, value: Any) -> Any:
+    """`value`, if it is a tensor of numbers; booleans have no arithmetic."""
+    if check_tensor(name, value)._data.dtype == bool_:
+        raise DtypeError(f"{name}: is not for booleans; convert them with .long() or .float()")
+    return value
+
+
+def same_dtype(name: str, *tensors: Any) -> None:
+    """Refuse a product of different dtypes: promotion would hide a slow float64 network."""
+    dtypes = {tensor._data.dtype for tensor in tensors if tensor is not None}
+    if len(dtypes) > 1:
+        given = ", ".join(describe(tensor) for tensor in tensors if tensor is not None)
+        raise DtypeError(f"{name}: expected one dtype, got {given}; convert with .to(dtype)")
 
 
 def normalize_dim(name: str, dim: int, ndim: int) -> int:
@@ -97,15 +113,3 @@ def shape_of(name: str, size: tuple[Any, ...]) -> tuple[int, ...]:
     if not all(hasattr(n, "__index__") for n in size):
         raise TypeError(f"{name}: sizes must be integers, got {size!r}")
     return tuple(int(n) for n in size)
-
-
-__all__ = [
-    "Dim",
-    "check_tensor",
-    "describe",
-    "normalize_dim",
-    "normalize_dims",
-    "numpy_names",
-    "pair",
-    "shape_of",
-]

@@ -163,8 +163,8 @@ def index_select(input: Any, dim: int, index: Any) -> Any:
     data, positions = check_tensor("index_select", input)._data, array_of(index)
     dim = normalize_dim("index_select", dim, data.ndim)
     if positions.ndim > 1 or positions.dtype not in INTEGERS:
-        raise IndexError(
-            f"index_select: the index must be a vector of integers, got {describe(index)}"
+        raise PositionError(
+            f"index_select: the index must be integers in a vector, got {describe(index)}"
         )
     if not data.ndim:
         return input
@@ -189,7 +189,12 @@ def masked_fill(input: Any, mask: Any, value: Any) -> Any:
     _check_mask("masked_fill", mask)
     if isinstance(value, Variable) and value._data.ndim:
         raise ShapeError(f"masked_fill: the value must be a single one, got {describe(value)}")
-    return where(mask, value, input)
+    try:
+        return where(mask, value, input)
+    except ShapeError:
+        raise ShapeError(
+            f"masked_fill: mask {describe(mask)} does not fit {describe(input)}"
+        ) from None
 
 
 def _check_mask(name: str, mask: Any) -> None:

@@ -14,8 +14,9 @@ from tapegrad.autograd.errors import ArgumentError, ShapeError
 from tapegrad.autograd.gates import convolution, pooling, products
 from tapegrad.autograd.gates.indexing import gather
 from tapegrad.autograd.gates.shape import reshape
+from tapegrad.kernels.pooling import pooled_size
 
-from .arguments import check_tensor, pair
+from .arguments import check_tensor, pair, same_dtype
 from .pointwise import where
 from .reductions import log_softmax, mean, sum
 
@@ -37,6 +38,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
             f"linear: input {describe(input)} does not fit weight {describe(weight)}{with_bias}; "
             "expected (..., in), (out, in) and (out,)"
         )
+    same_dtype("linear", input, weight, bias)
     if x.ndim == 1:
         product = products.linear(reshape(input, shape=(1, *x.shape)), weight, bias)
         return reshape(product, shape=w.shape[:1])
@@ -96,6 +98,7 @@ def conv2d(
             )
         if bias is not None and check_tensor("conv2d", bias)._data.shape != w.shape[:1]:
             raise ShapeError(f"conv2d: {w.shape[0]} filters, but bias {describe(bias)}")
+        same_dtype("conv2d", images, weight, bias)
         for n, k, p, d in zip(shape[2:], w.shape[2:], paddings, dilations, strict=True):
             if n + 2 * p < d * (k - 1) + 1:
                 raise ShapeError(
@@ -154,6 +157,19 @@ def _fits(name: str, images: Any, window: dict[str, tuple[int, int]], dilation: 
             )
 
 
+def _misses(
+    size: int, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool
+) -> bool:
+    """Whether some window along an axis lies in the padding altogether, as dilation makes it."""
+    if not padding or dilation == 1:
+        return False
+    count = pooled_size(size, kernel, stride, padding, dilation, ceil_mode)
+    return any(
+        not any(0 <= at * stride - padding + i * dilation < size for i in range(kernel))
+        for at in range(count)
+    )
+
+
 def max_pool2d(
     input: Any,
     kernel_size: Size,
@@ -178,6 +194,12 @@ def max_pool2d(
 
     def compute(images: Any) -> Any:
         _fits("max_pool2d", images, window, dilations)
+        axes = zip(images._data.shape[2:], *window.values(), dilations, strict=True)
+        if any(_misses(*axis, ceil_mode) for axis in axes):
+            raise ShapeError(
+                f"max_pool2d: a window of {window} with dilation {dilations} holds nothing but "
+                f"padding of {describe(input)}"
+            )
         values, indices = pooling.max_pool2d(
             images, dilation=dilations, ceil_mode=ceil_mode, **window
         )
@@ -197,8 +219,11 @@ def avg_pool2d(
     padding: Size = 0,
     ceil_mode: bool = False,
     count_include_pad: bool = True,
+    divisor_override: int | None = None,
 ) -> Any:
     """The mean of each window; padding counts as zeros unless `count_include_pad` is False.
+
+    `divisor_override` divides each sum by that instead of by the size of its window.
 
     >>> import tapegrad as tg
     >>> tg.avg_pool2d(tg.arange(16.0).reshape(1, 1, 4, 4), 2)
@@ -206,11 +231,17 @@ def avg_pool2d(
               [10.5000, 12.5000]]]])
     """
     window = _window("avg_pool2d", kernel_size, stride, padding)
+    if divisor_override == 0:
+        raise ArgumentError("avg_pool2d: divisor_override must not be 0")
 
     def compute(images: Any) -> Any:
         _fits("avg_pool2d", images, window, (1, 1))
         return pooling.avg_pool2d(
-            images, ceil_mode=ceil_mode, count_include_pad=count_include_pad, **window
+            images,
+            ceil_mode=ceil_mode,
+            count_include_pad=count_include_pad,
+            divisor=divisor_override,
+            **window,
         )
 
     return _batched("avg_pool2d", input, compute)

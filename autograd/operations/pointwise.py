@@ -15,7 +15,7 @@ from tapegrad.autograd.engine import Variable, cast, describe, wrap
 from tapegrad.autograd.errors import ArgumentError
 from tapegrad.autograd.gates import arithmetic, exponential, selection
 
-from .arguments import check_tensor
+from .arguments import check_tensor, number_tensor
 from .creation import tensor
 
 
@@ -110,7 +110,7 @@ def neg(input: Any) -> Any:
     >>> tg.neg(tg.tensor([1.0, -2.0]))
     tensor([-1., 2.])
     """
-    return arithmetic.neg(check_tensor("neg", input))
+    return arithmetic.neg(number_tensor("neg", input))
 
 
 def abs(input: Any) -> Any:
@@ -120,7 +120,7 @@ def abs(input: Any) -> Any:
     >>> tg.abs(tg.tensor([1.0, -2.0]))
     tensor([1., 2.])
     """
-    return arithmetic.abs_(check_tensor("abs", input))
+    return arithmetic.abs_(number_tensor("abs", input))
 
 
 def sign(input: Any) -> Any:
@@ -140,7 +140,7 @@ def floor(input: Any) -> Any:
     >>> tg.floor(tg.tensor([1.5, -1.5]))
     tensor([ 1., -2.])
     """
-    return arithmetic.floor(check_tensor("floor", input))
+    return arithmetic.floor(number_tensor("floor", input))
 
 
 def reciprocal(input: Any) -> Any:
@@ -160,7 +160,7 @@ def square(input: Any) -> Any:
     >>> tg.square(tg.tensor([2.0, -3.0]))
     tensor([4., 9.])
     """
-    return arithmetic.mul(check_tensor("square", input), input)
+    return arithmetic.pow_(check_tensor("square", input), 2)
 
 
 def exp(input: Any) -> Any:
@@ -280,7 +280,7 @@ def relu(input: Any) -> Any:
     >>> tg.relu(tg.tensor([-1.0, 2.0]))
     tensor([0., 2.])
     """
-    return selection.relu(check_tensor("relu", input))
+    return selection.relu(number_tensor("relu", input))
 
 
 def maximum(input: Any, other: Any) -> Any:
@@ -437,12 +437,12 @@ def isnan(input: Any) -> Any:
 
 def isinf(input: Any) -> Any:
     """Whether each element is an infinity of either sign."""
-    return eq(abs(input), float("inf"))
+    return eq(arithmetic.abs_(check_tensor("isinf", input)), float("inf"))
 
 
 def isfinite(input: Any) -> Any:
     """Whether each element is neither an infinity nor NaN."""
-    return lt(abs(input), float("inf"))
+    return lt(arithmetic.abs_(check_tensor("isfinite", input)), float("inf"))
 
 
 def isclose(

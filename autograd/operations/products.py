@@ -9,7 +9,7 @@ from tapegrad.autograd.errors import ShapeError
 from tapegrad.autograd.gates import products as gates
 from tapegrad.autograd.gates.shape import reshape
 
-from .arguments import check_tensor
+from .arguments import check_tensor, same_dtype
 
 
 def _matrices(name: str, x: Any, y: Any) -> None:
@@ -40,6 +40,7 @@ def matmul(input: Any, other: Any) -> Any:
 def _product(name: str, input: Any, other: Any) -> Any:
     x, y = check_tensor(name, input), check_tensor(name, other)
     _matrices(name, x, y)
+    same_dtype(name, x, y)
     vector_x, vector_y = x._data.ndim == 1, y._data.ndim == 1
     if not vector_x and not vector_y:
         return gates.matmul(x, y)
@@ -82,14 +83,14 @@ def mv(input: Any, vec: Any) -> Any:
     return _of_ranks("mv", input, vec, (2, 1))
 
 
-def dot(input: Any, other: Any) -> Any:
+def dot(input: Any, tensor: Any) -> Any:
     """The inner product of two vectors.
 
     >>> import tapegrad as tg
     >>> tg.dot(tg.tensor([1.0, 2.0]), tg.tensor([3.0, 4.0]))
     tensor(11.)
     """
-    return _of_ranks("dot", input, other, (1, 1))
+    return _of_ranks("dot", input, tensor, (1, 1))
 
 
 def outer(input: Any, vec2: Any) -> Any:

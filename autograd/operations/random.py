@@ -8,6 +8,7 @@ import numpy as np
 
 from tapegrad.autograd import arrays
 from tapegrad.autograd.arrays import Array, as_dtype, float32, float64, get_default_dtype, wide
+from tapegrad.autograd.engine import array_of
 from tapegrad.autograd.errors import ArgumentError
 
 from .arguments import check_tensor, shape_of
@@ -176,20 +177,30 @@ def randperm(n: int, *, device: Any = None, generator: Generator | None = None) 
 
 
 def normal(
-    mean: float = 0.0,
-    std: float = 1.0,
-    size: Any = (),
+    mean: Any = 0.0,
+    std: Any = 1.0,
+    size: Any = None,
     *,
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
     generator: Generator | None = None,
 ) -> Any:
-    """Normal with a mean and a standard deviation."""
-    if std < 0:
-        raise RuntimeError(f"normal: std must not be negative, got {std}")
+    """Normal with a mean and a standard deviation: numbers with a `size`, or tensors.
+
+    >>> import tapegrad as tg
+    >>> tg.normal(tg.zeros(3), 1.0).shape, tg.normal(0.0, 1.0, (2, 2)).shape
+    ((3,), (2, 2))
+    """
+    centre, spread = array_of(mean), array_of(std)
+    if np.any(spread < 0):
+        raise ArgumentError(f"normal: std must not be negative, got {np.min(spread)}")
+    if size is None:
+        size = np.broadcast_shapes(np.shape(centre), np.shape(spread))
+    if dtype is None:
+        dtype = next((v.dtype for v in (centre, spread) if hasattr(v, "dtype")), None)
     drawn = _draw("normal", "standard_normal", tuple(size), dtype, device, generator)
-    return finish(drawn * std + mean, requires_grad)
+    return finish((drawn * spread + centre).astype(drawn.dtype, copy=False), requires_grad)
 
 
 def bernoulli(input: Any, p: float | None = None, *, generator: Generator | None = None) -> Any:
@@ -200,9 +211,11 @@ def bernoulli(input: Any, p: float | None = None, *, generator: Generator | None
     tensor([0., 1.])
     """
     data = check_tensor("bernoulli", input)._data
-    chances = data if p is None else np.asarray(p)
+    chances = data if p is None else np.asarray(array_of(p))
     if chances.size and not ((chances >= 0) & (chances <= 1)).all():
-        raise ArgumentError("bernoulli: probabilities must be from 0 to 1")
+        raise ArgumentError(
+            f"bernoulli: probabilities must be from 0 to 1, got {chances.min()} to {chances.max()}"
+        )
     where = arrays.device_of(data)
     drawn = _draw("bernoulli", "random", data.shape, float32, where, generator)
     return finish((drawn < chances).astype(data.dtype), False)

@@ -170,7 +170,7 @@ def _not_empty(name: str, input: Any, dims: tuple[int, ...], dim: Any) -> None:
 
 
 @numpy_names
-def max(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
+def max(input: Any, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
     """The largest of all; with an int `dim`, (values, indices) along it; with a tensor, `maximum`.
 
     With indices, the first winner receives the whole gradient.
@@ -180,6 +180,7 @@ def max(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     >>> values, indices
     (tensor([5., 7.]), tensor([1, 0]))
     """
+    dim = other if dim is None else dim
     if dim is None:
         return _extreme("max", gates.amax, input, None, keepdim)
     if hasattr(dim, "_data"):
@@ -188,8 +189,9 @@ def max(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
 
 
 @numpy_names
-def min(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
+def min(input: Any, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
     """The smallest, in the same three forms as `max`."""
+    dim = other if dim is None else dim
     if dim is None:
         return _extreme("min", gates.amin, input, None, keepdim)
     if hasattr(dim, "_data"):
@@ -234,7 +236,7 @@ def _argument(name: str, gate: Any, input: Any, dim: int | None, keepdim: bool) 
     if dim is not None:
         dim = normalize_dim(name, dim, data.ndim)
         dim = dim if data.ndim else None
-    _not_empty(name, input, tuple(range(data.ndim)) if dim is None else (dim,), dim)
+    _not_empty(name, input, tuple(range(data.ndim)) if dim is None else (dim,), 0)
     return gate(input, dim=dim, keepdim=keepdim)
 
 
@@ -317,7 +319,7 @@ def _normalized(name: str, gate: Any, input: Any, dim: int, dtype: Any) -> Any:
 
 
 @numpy_names
-def softmax(input: Any, dim: int, *, dtype: Any = None) -> Any:
+def softmax(input: Any, dim: int, dtype: Any = None) -> Any:
     """exp(x) / sum(exp(x)) along a dimension: positive numbers that sum to 1.
 
     >>> import tapegrad as tg
@@ -328,7 +330,7 @@ def softmax(input: Any, dim: int, *, dtype: Any = None) -> Any:
 
 
 @numpy_names
-def log_softmax(input: Any, dim: int, *, dtype: Any = None) -> Any:
+def log_softmax(input: Any, dim: int, dtype: Any = None) -> Any:
     """log(softmax(x)) along a dimension, without overflow.
 
     >>> import tapegrad as tg

@@ -185,9 +185,9 @@ def _expand(name: str, input: Any, size: Sequence[int]) -> Any:
     raise ShapeError(f"{name}: {describe(input)} cannot be expanded to {tuple(size)}")
 
 
-def broadcast_to(input: Any, shape: Sequence[int]) -> Any:
+def broadcast_to(input: Any, size: Sequence[int]) -> Any:
     """`expand`, by NumPy's name."""
-    return _expand("broadcast_to", input, shape)
+    return _expand("broadcast_to", input, size)
 
 
 def flip(input: Any, dims: int | Sequence[int]) -> Any:

@@ -50,6 +50,7 @@ SAMPLES: list[Sample] = [
     *(s for gate in ("add", "sub", "mul", "maximum", "minimum") for s in _broadcasts(gate)),
     *_broadcasts("div"),
     *_broadcasts("remainder", positive=True)[:4],
+    *_broadcasts("floor_divide", positive=True)[:4],
     *_broadcasts("pow", positive=True),
     Sample("pow", ((3,), 3)),
     Sample("pow", ((3,), 0)),
@@ -125,10 +126,11 @@ SAMPLES: list[Sample] = [
     Sample("scatter_to_plane", ((1, 1, 2, 2), APART), {"size": (3, 3), "disjoint": True}),
     Sample("gather_from_plane", ((1, 1, 3, 3), PLACES)),
     *(
-        Sample(gate, ((1, 2, *size),), {**window, **extra, "count_include_pad": counting})
+        Sample(gate, ((1, 2, *size),), {**window, **extra, **counting})
         for window, ceil_mode, counting, out in [
-            (POOL, False, True, (2, 2)),
-            (OVERLAP, True, False, (4, 2)),
+            (POOL, False, {"count_include_pad": True, "divisor": None}, (2, 2)),
+            (OVERLAP, True, {"count_include_pad": False, "divisor": None}, (4, 2)),
+            (OVERLAP, True, {"count_include_pad": False, "divisor": 5}, (4, 2)),
         ]
         for gate, size, extra in [
             ("avg_pool2d", (4, 4), {"ceil_mode": ceil_mode}),

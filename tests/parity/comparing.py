@@ -22,7 +22,7 @@ from hypothesis.extra import numpy as hnp
 
 import tapegrad as tg
 
-PARITY = settings(derandomize=True, max_examples=25, deadline=None, database=None)
+PARITY = settings(derandomize=True, max_examples=16, deadline=None, database=None)
 TOLERANCE = {"float64": 1e-9, "float32": 1e-5, "float16": 4e-3, "bfloat16": 2e-2}
 
 
