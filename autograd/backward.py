@@ -378,7 +378,7 @@ def _rewrapped(node: Node, saved: tuple[Any, ...]) -> tuple[Any, ...]:
     if type(out) is tuple:
         outputs = node.gate.outputs
         if outputs == 1:
-            out = (wrap(out[0], node), *out[1:])
+            out = (None if out[0] is None else wrap(out[0], node), *out[1:])
         else:
             out = tuple(
                 wrap(part, Node(output, (node,), None, {"index": i}, part))

@@ -180,8 +180,9 @@ class Gate:
     gradient. It may return gradients of the broadcast shape or another dtype: the walk sums and
     casts them.
 
-    needs      for each differentiable input, which values its gradient reads: names of inputs, and
-               `out`; only those are kept. Inputs not in it carry no gradient.
+    needs      for each differentiable input, which values its gradient reads: names of inputs,
+               `out`, or `extra`, the outputs after the first; only those are kept. Inputs not in
+               it carry no gradient.
     floats     integer inputs become the default float first
     quiet      when to compute without NumPy's warnings of infinities and NaN: "always", on "arrays"
                only (silence costs a microsecond, which a scalar sum would feel), or "never"
@@ -214,8 +215,9 @@ class Gate:
         self.keep: list[tuple[bool, ...] | None] = []
         for wants in range(1 << len(names)):
             read = {r for i, name in enumerate(names) if wants >> i & 1 for r in reads[name]}
-            row = ("out" in read, *(name in read for name in names))
+            row = (bool({"out", "extra"} & read), *(name in read for name in names))
             self.keep.append(row if any(row) else None)
+        self.extra = any("extra" in read for read in reads.values())
         self.nothing = (None,) * (len(names) + 1)
         self.promoted = tuple(name in self.needs or not self.needs for name in names)
         self.differentiable = tuple(name in self.needs for name in names)
@@ -297,7 +299,7 @@ class Gate:
             return tuple(map(wrap, out)) if several else wrap(out)
         saved: tuple[Any, ...] = self.nothing
         if not self.variadic and (keep := self.keep[wants]) is not None:
-            values = (out, *arrays)
+            values = ((None, *out[1:]) if self.extra else out, *arrays)
             saved = tuple(v if k else None for v, k in zip(values, keep, strict=True))
         return self.record(inputs, tuple(nodes), saved, params, arrays, out)
 

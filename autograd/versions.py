@@ -45,7 +45,7 @@ def _forget(key: int) -> Callable[[Any], Any]:
 def written_since(value: Any, node: Node | None, number: int) -> bool:
     """Whether a saved value, the output of `node`, was changed in place after step `number`."""
     if isinstance(value, tuple):
-        return any(written_since(part, None, number) for part in value)
+        return any(written_since(v, None, number) for v in value if v is not None)
     owner = node if isinstance(value, np.generic) else buffer(value)
     entry = _writes.get(id(owner))
     return entry is not None and entry[0]() is owner and entry[1] > number

@@ -16,7 +16,7 @@ Pair = tuple[int, int]
 class MaxPool2d(Gate):
     """The largest of each window, and where it was; the gradient is routed there."""
 
-    needs: ClassVar = {"x": "out"}
+    needs: ClassVar = {"x": "extra"}
 
     def forward(
         self,

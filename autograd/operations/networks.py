@@ -194,8 +194,12 @@ def max_pool2d(
 
     def compute(images: Any) -> Any:
         _fits("max_pool2d", images, window, dilations)
-        axes = zip(images._data.shape[2:], *window.values(), dilations, strict=True)
-        if any(_misses(*axis, ceil_mode) for axis in axes):
+        if any(
+            _misses(n, k, s, p, d, ceil_mode)
+            for n, k, s, p, d in zip(
+                images._data.shape[2:], *window.values(), dilations, strict=True
+            )
+        ):
             raise ShapeError(
                 f"max_pool2d: a window of {window} with dilation {dilations} holds nothing but "
                 f"padding of {describe(input)}"
