@@ -223,31 +223,12 @@ class Tape:
 
     def __str__(self) -> str:
         rows = [("step", "gate", "inputs", "output", "value", "gradient", "bytes kept")]
-        for node in self.leaves():
-            step = Step(node, [], [], _remembered(node))
-            rows.append(
-                (
-                    str(node.number),
-                    "leaf",
-                    "",
-                    _output(step),
-                    _number(step.value),
-                    _number(step.grad),
-                    "",
-                )
-            )
-        for step, kept in zip(self.steps, self._kept(), strict=True):
-            rows.append(
-                (
-                    str(step.number),
-                    step.gate,
-                    ", ".join(step.inputs),
-                    _output(step),
-                    _number(step.value),
-                    _number(step.grad),
-                    "freed" if step.consumed else str(kept),
-                )
-            )
+        starts = [Step(node, [], [], _remembered(node)) for node in self.leaves()]
+        ends = ["freed" if s.consumed else str(n) for s, n in zip(self, self._kept(), strict=True)]
+        for step, kept in zip(starts + self.steps, [""] * len(starts) + ends, strict=True):
+            inputs = ", ".join(step.inputs)
+            numbers = _number(step.value), _number(step.grad)
+            rows.append((str(step.number), step.gate, inputs, _output(step), *numbers, kept))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = []
         for row in rows:
@@ -332,7 +313,7 @@ def _output(step: Step) -> str:
 
 
 def _number(value: Any) -> str:
-    """A scalar in full enough; a tensor is summarised by its largest magnitude."""
+    """A single number to six digits; nothing for a tensor, whose shape is shown."""
     value = array_of(value)
     if value is None or isinstance(value, tuple) or getattr(value, "dtype", None) not in DTYPES:
         return ""
