@@ -296,7 +296,7 @@ def _visit(
             entry = pending.get(number)
             if entry is None:
                 if wanted is None or number in wanted:
-                    pending[number] = [before, arriving, False]
+                    pending[number] = [before, arriving, gate.fresh and not create_graph]
                     heappush(heap, -number)
             elif entry[2]:
                 entry[1] += arriving

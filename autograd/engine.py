@@ -189,6 +189,8 @@ class Gate:
     outputs    how many of a tuple of outputs are differentiable (None: all)
     views      the output may share memory with the input
     booleans   whether booleans may take part
+    fresh      every gradient that backward returns is a new array that nothing else holds, so that
+               a leaf may take it without a copy
     """
 
     needs: ClassVar[dict[str, str]] = {}
@@ -197,6 +199,7 @@ class Gate:
     outputs: ClassVar[int | None] = 1
     views: ClassVar[bool] = False
     booleans: ClassVar[bool] = True
+    fresh: ClassVar[bool] = False
     all: ClassVar[dict[str, Gate]] = {}
 
     forward: Callable[..., Any]

@@ -158,7 +158,10 @@ from tapegrad.autograd.operations import (
     zeros,
     zeros_like,
 )
+from tapegrad.kernels.memory import keep_freed
 from tapegrad.nn.serialization import load, save
+
+keep_freed()
 
 bool = bool_  # PyTorch's name; the built-in stays reachable as builtins.bool
 __version__ = "0.1.0"

@@ -20,6 +20,7 @@ class Conv2d(Gate):
     """Cross-correlation of images with filters, plus a bias per filter."""
 
     needs: ClassVar = {"x": "weight", "weight": "x", "bias": ""}
+    fresh: ClassVar = True
 
     def forward(
         self,

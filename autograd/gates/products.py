@@ -28,6 +28,7 @@ class Matmul(BinaryGate):
     other, transposed. For out = x y: dx = g y^T and dy = x^T g."""
 
     needs: ClassVar = {"x": "y", "y": "x"}
+    fresh: ClassVar = True
     quiet: ClassVar = "arrays"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
@@ -42,6 +43,7 @@ class Linear(Gate):
     """x W^T + b for x of any rank: dx = g W, dW = g^T x and db = sum g over all but the last."""
 
     needs: ClassVar = {"x": "weight", "weight": "x", "bias": ""}
+    fresh: ClassVar = True
     quiet: ClassVar = "arrays"
 
     def forward(self, xp: Any, x: Any, weight: Any, bias: Any) -> Any:

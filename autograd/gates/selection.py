@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from tapegrad.autograd.engine import BinaryGate, Gate, Node, UnaryGate
+from tapegrad.kernels.selection import select
 
 
 class Where(Gate):
@@ -17,7 +18,7 @@ class Where(Gate):
     needs: ClassVar = {"x": "condition", "y": "condition"}
 
     def forward(self, xp: Any, condition: Any, x: Any, y: Any) -> Any:
-        return xp.where(condition, x, y)
+        return select(xp, condition, x, y)
 
     def backward(self, node: Node, grad: Any, out: None, condition: Any, x: None, y: None) -> Any:
         _, wants_x, wants_y = node.inputs
