@@ -26,23 +26,19 @@ def select(xp: Any, condition: Array, x: Any, y: Any) -> Array:
     if xp is not np or not arrays or type(condition) is not np.ndarray:
         return xp.where(condition, x, y)
     dtype = arrays[0].dtype
-    bits = _BITS.get(dtype.itemsize)
+    bits = None if dtype.kind in "iu" and float in (type(x), type(y)) else _BITS.get(dtype.itemsize)
     if bits is None or arrays[-1].dtype != dtype or any(a.ndim == 0 for a in (condition, *arrays)):
         return xp.where(condition, x, y)
     mask = np.negative(condition.view(np.int8)).astype(bits)
-    taken = _masked(mask, x, dtype, bits)
-    other = _masked(~mask, y, dtype, bits)
-    if taken is None or other is None:
-        chosen = other if taken is None else taken
-    elif taken.shape == np.broadcast_shapes(taken.shape, other.shape):
-        chosen = np.bitwise_or(taken, other, out=taken)
-    else:
-        chosen = taken | other
-    return chosen.view(dtype)
+    masked = (_masked(mask, x, dtype, bits), _masked(~mask, y, dtype, bits))
+    parts: list[Array] = [part for part in masked if part is not None]
+    if len(parts) == 1:
+        return parts[0].view(dtype)
+    return (parts[0] | parts[1]).view(dtype)
 
 
 def _masked(mask: Array, value: Any, dtype: np.dtype, bits: Any) -> Array | None:
-    """The bits of `value` where the mask is all ones; None where they are all 0 anyway."""
+    """The bits of `value` where the mask is all ones; None for a 0, whose bits add nothing."""
     if type(value) is np.ndarray:
         return mask & value.view(bits)
     number = np.asarray(value, dtype).view(bits)
