@@ -4,10 +4,11 @@
 people call, `tensor` the class they hold, `tape` the record made visible.
 """
 
-from . import operations
+from . import functional, operations
 from .backward import backward, grad
 from .engine import Gate
 from .errors import ArgumentError, DivisionError, DtypeError, PositionError, ShapeError
+from .function import Function
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 from .modes import (
     detect_anomaly,
@@ -25,6 +26,7 @@ __all__ = [
     "ArgumentError",
     "DivisionError",
     "DtypeError",
+    "Function",
     "Gate",
     "Generator",
     "GradcheckError",
@@ -37,6 +39,7 @@ __all__ = [
     "detect_anomaly",
     "enable_grad",
     "from_numpy",
+    "functional",
     "grad",
     "gradcheck",
     "gradgradcheck",

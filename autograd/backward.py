@@ -46,7 +46,8 @@ def backward(
 
     Each output that is not a single element needs its entry in `grad_tensors`, the vector of the
     vector-Jacobian product. What the walk has consumed is freed unless `retain_graph`, which
-    defaults to `create_graph`.
+    defaults to `create_graph`. Threads may walk graphs of their own at once; where they add to the
+    same leaf, hold a lock.
 
     >>> import tapegrad as tg
     >>> x = tg.tensor([1.0, 2.0], requires_grad=True)
@@ -343,7 +344,9 @@ def _ready(node: Node, gradient: Any, create_graph: bool) -> tuple[tuple[Any, ..
         _check_overwritten(node, saved)
     if type(gradient) is list:
         gradient = _complete(node, gradient, create_graph)
-    return (_rewrapped(node, saved) if create_graph else saved), gradient
+    if create_graph and node.gate.rewraps:
+        saved = _rewrapped(node, saved)
+    return saved, gradient
 
 
 def _fit(node: Node, gradient: Any, before: Node) -> Any:
@@ -446,10 +449,12 @@ def _private(gradient: Any) -> Any:
 
 
 def _check_overwritten(node: Node, saved: tuple[Any, ...]) -> None:
-    names = ("out", *node.gate.input_names)
-    for value, name, source in zip(saved, names, (node, *node.inputs), strict=False):
+    names: tuple[str, ...] = ("its output", *(f"its input {n}" for n in node.gate.input_names))
+    sources: tuple[Node | None, ...] = (node, *node.inputs)
+    if not node.gate.rewraps:
+        names, sources = ("a tensor it saved",) * len(saved), (None,) * len(saved)
+    for value, what, source in zip(saved, names, sources, strict=False):
         if value is not None and written_since(value, source, node.number):
-            what = "its output" if name == "out" else f"its input {name}"
             raise RuntimeError(
                 f"backward: {_place(node)} needs {what}, which was overwritten in place after it "
                 "was recorded. Write into a clone, or write after backward"

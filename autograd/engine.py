@@ -135,6 +135,19 @@ class Mode:
         self.outer = outer
         self.watched = bool(tapes or anomaly)
 
+    def observe(self, node: Node, inputs: Any, arrays: Any, out: Any) -> None:
+        """Tell the open tapes of a new node, and note the line of the user's code it came from."""
+        if not self.watched:
+            return
+        frame = sys._getframe(1)
+        while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(
+            "tapegrad."
+        ):
+            frame = frame.f_back
+        node.note("origin", f"{frame.f_code.co_filename}:{frame.f_lineno}")
+        for tape in self.tapes:
+            tape.observe(node, inputs, arrays, out)
+
 
 mode: ContextVar[Mode] = ContextVar("tapegrad.mode", default=Mode(True))  # noqa: B039 - immutable
 get_mode = mode.get
@@ -189,6 +202,7 @@ class Gate:
     outputs    how many of a tuple of outputs are differentiable (None: all)
     views      the output may share memory with the input
     booleans   whether booleans may take part
+    rewraps    what was saved is (out, *inputs), to be put back on the tape under `create_graph`
     fresh      every gradient that backward returns is a new array that nothing else holds, so that
                a leaf may take it without a copy
     """
@@ -199,6 +213,7 @@ class Gate:
     outputs: ClassVar[int | None] = 1
     views: ClassVar[bool] = False
     booleans: ClassVar[bool] = True
+    rewraps: ClassVar[bool] = True
     fresh: ClassVar[bool] = False
     all: ClassVar[dict[str, Gate]] = {}
 
@@ -320,7 +335,7 @@ class Gate:
         node = Node(self, nodes, saved, params, out[0] if several else out)
         watching = get_mode()
         if watching.watched:
-            _observe(watching, node, inputs, arrays, out)
+            watching.observe(node, inputs, arrays, out)
         if not several:
             return wrap(out, node)
         if self.outputs == 1:
@@ -405,7 +420,7 @@ class UnaryGate(Gate):
         )
         node = Node(self, (before,), saved, _NO_PARAMS, out)
         if watching.watched:
-            _observe(watching, node, (x,), (data,), out)
+            watching.observe(node, (x,), (data,), out)
         return wrap(out, node)
 
 
@@ -458,7 +473,7 @@ class BinaryGate(Gate):
             )
             result._node = node = Node(self, (before_x, before_y), saved, _NO_PARAMS, out)
             if watching.watched:
-                _observe(watching, node, (x, y), (a, b), out)
+                watching.observe(node, (x, y), (a, b), out)
         else:
             result._node = None
         return result
@@ -495,16 +510,6 @@ def _operand(value: Any, gate: Gate) -> Any:
         return value
     kind = f"array of {value.dtype}" if type(value) in MODULES else type(value).__name__
     raise TypeError(f"{gate.name}: cannot compute with {kind}; expected a tensor or a number")
-
-
-def _observe(watching: Mode, node: Node, inputs: Any, arrays: Any, out: Any) -> None:
-    """Tell the open tapes of a new node, and note the line of the user's code it came from."""
-    frame = sys._getframe(2)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("tapegrad."):
-        frame = frame.f_back
-    node.note("origin", f"{frame.f_code.co_filename}:{frame.f_lineno}")
-    for tape in watching.tapes:
-        tape.observe(node, inputs, arrays, out)
 
 
 def describe(value: Any) -> str:

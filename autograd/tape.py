@@ -113,7 +113,11 @@ def _constant(value: Any) -> str:
         return "none"
     if type(data) in MODULES and data.ndim:
         return engine.describe(data)
-    return f"{float(data):.6g}" if not isinstance(data, bool | np.bool_) else str(bool(data))
+    if isinstance(data, (bool, np.bool_)):
+        return str(bool(data))
+    if isinstance(data, (int, float, np.generic, np.ndarray)):
+        return f"{float(data):.6g}"
+    return repr(data)
 
 
 class Tape:
