@@ -358,12 +358,10 @@ class Module:
             for module in self.modules():
                 for parameter in module._parameters.values():
                     if parameter is not None:
-                        trained = parameter.requires_grad
-                        parameter.requires_grad_(False)
+                        gradient, parameter.grad = parameter.grad, None
                         parameter.data = change(parameter.detach())
-                        parameter.requires_grad_(trained)  # a new leaf, of the new dtype
-                        if parameter.grad is not None:
-                            parameter.grad = change(parameter.grad)
+                        if gradient is not None:
+                            parameter.grad = change(gradient)
                 for name, buffer in module._buffers.items():
                     if buffer is not None:
                         module._buffers[name] = change(buffer)
