@@ -163,7 +163,10 @@ from tapegrad.nn.serialization import load, save
 
 keep_freed()
 
-bool = bool_  # PyTorch's name; the built-in stays reachable as builtins.bool
+# PyTorch's names of the dtypes; the built-ins stay reachable through `builtins`.
+half, float, double = float16, float32, float64
+short, int, long = int16, int32, int64
+bool = bool_
 __version__ = "0.1.0"
 
 __all__ = [
@@ -205,6 +208,7 @@ __all__ = [
     "diag",
     "div",
     "dot",
+    "double",
     "empty",
     "empty_like",
     "enable_grad",
@@ -216,6 +220,7 @@ __all__ = [
     "eye",
     "flatten",
     "flip",
+    "float",
     "float16",
     "float32",
     "float64",
@@ -229,7 +234,9 @@ __all__ = [
     "ge",
     "get_default_dtype",
     "gt",
+    "half",
     "index_select",
+    "int",
     "int8",
     "int16",
     "int32",
@@ -250,6 +257,7 @@ __all__ = [
     "logical_not",
     "logical_or",
     "logsumexp",
+    "long",
     "lt",
     "manual_seed",
     "masked_fill",
@@ -295,6 +303,7 @@ __all__ = [
     "scatter_add",
     "set_default_dtype",
     "set_grad_enabled",
+    "short",
     "sigmoid",
     "sign",
     "sin",
