@@ -238,6 +238,7 @@ class Gate:
         self.extra = any("extra" in read for read in reads.values())
         self.nothing = (None,) * (len(names) + 1)
         self.promoted = tuple(name in self.needs or not self.needs for name in names)
+        self.alike_inputs = all(self.promoted)
         self.differentiable = tuple(name in self.needs for name in names)
         self.run = self.quietly if self.quiet == "always" else self.forward
         self.run_arrays = self.forward if self.quiet == "never" else self.quietly
@@ -297,6 +298,8 @@ class Gate:
                     uniform = False
             else:
                 nodes[position] = None
+        if not plain and not self.alike_inputs:
+            self.check_devices(arrays)
         if plain:  # arrays only: compute
             return self.compute(_module(arrays), *arrays, **params)
         if (
@@ -346,6 +349,18 @@ class Gate:
             for index, part in enumerate(out)
         )
 
+    def check_devices(self, values: list[Any]) -> None:
+        """Refuse arrays that live on different devices, saying which is where."""
+        places = {i: device_of(v) for i, v in enumerate(values) if type(v) in MODULES}
+        if len(set(places.values())) > 1:
+            listed = ", ".join(
+                f"input {i} {describe(values[i])} on {place}" for i, place in places.items()
+            )
+            raise RuntimeError(
+                f"{self.name}: inputs are on different devices ({listed}); "
+                "move them to one with .to(device)"
+            )
+
     def prepare(self, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
         """The inputs brought to one dtype and one library; None where they are so already."""
         promoted = [self.variadic or self.promoted[i] for i in range(len(inputs))]
@@ -353,16 +368,7 @@ class Gate:
             _operand(value, self) if p else value for value, p in zip(inputs, promoted, strict=True)
         ]
         taking = [array_of(v) for v, p in zip(values, promoted, strict=True) if p]
-        arrays = [v for v in taking if type(v) in MODULES]
-        for other in arrays[1:]:
-            if device_of(other) != device_of(arrays[0]):
-                listed = ", ".join(
-                    f"input {i} {describe(v)} on {device_of(v)}" for i, v in enumerate(arrays)
-                )
-                raise RuntimeError(
-                    f"{self.name}: inputs are on different devices ({listed}); "
-                    "move them to one with .to(device)"
-                )
+        self.check_devices(taking)
         if not self.booleans and any(
             type(v) is bool or getattr(v, "dtype", None) == bool_ for v in taking
         ):

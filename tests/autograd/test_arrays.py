@@ -495,6 +495,20 @@ def test_a_driver_that_does_not_work_is_one_sentence(gpu):
         tg.ones(2).cuda()
 
 
+@pytest.mark.parametrize(
+    ("gate", "call"),
+    [
+        ("where", lambda x, y: tg.where(y > 0, x, 0.0)),
+        ("gather", lambda x, y: tg.gather(x, 0, y.long())),
+    ],
+)
+def test_conditions_and_positions_must_be_on_the_same_device(gpu, gate, call):
+    with pytest.raises(RuntimeError, match=rf"{gate}: inputs are on different devices") as caught:
+        call(tg.ones(2).to("cuda"), tg.ones(2) * 0)
+    assert "on cuda:0" in str(caught.value)
+    assert "on cpu" in str(caught.value)
+
+
 def test_a_tensor_goes_to_the_gpu_and_comes_back(gpu):
     x = tg.tensor([1.0, 2.0])
     y = x.to("cuda")
