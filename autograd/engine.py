@@ -298,10 +298,10 @@ class Gate:
                     uniform = False
             else:
                 nodes[position] = None
-        if not plain and not self.alike_inputs:
-            self.check_devices(arrays)
         if plain:  # arrays only: compute
             return self.compute(_module(arrays), *arrays, **params)
+        if not self.alike_inputs:
+            self.check_devices(arrays)
         if (
             not uniform
             or (scalars and (first is None or first.dtype not in NUMPY_FLOATS))
@@ -379,7 +379,7 @@ class Gate:
             dtype = get_default_dtype()
         changed = False
         for i, value in enumerate(values):
-            data = value._data if isinstance(value, Variable) else value
+            data = array_of(value)
             if not promoted[i] or data is None:
                 continue
             if type(data) in MODULES:

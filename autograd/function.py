@@ -121,16 +121,17 @@ class FunctionGate(Gate):
         node = Node(self, nodes, saved or self.nothing, {"context": context}, data[0])
         # Where each saved tensor stands on the tape: at an argument, at an output, or nowhere.
         context._places = [_place_of(tensor, args, listed) for tensor in context._saved]
-        constant = [any(value is c for c in context._constant) for value in listed]
+        constant = [
+            value._data.dtype not in FLOATS or any(value is c for c in context._constant)
+            for value in listed
+        ]
         context._saved = context._constant = ()
         get_mode().observe(node, args, [array_of(arg) for arg in args], data[0])
         if not several:
             return wrap(data[0], None if constant[0] else node)
         node.shape, node.value = tuple(part.shape for part in data), None
         return tuple(
-            wrap(part)
-            if fixed or part.dtype not in FLOATS
-            else wrap(part, Node(output, (node,), None, {"index": index}, part))
+            wrap(part) if fixed else wrap(part, Node(output, (node,), None, {"index": index}, part))
             for index, (part, fixed) in enumerate(zip(data, constant, strict=True))
         )
 

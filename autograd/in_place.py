@@ -154,7 +154,7 @@ class InPlace(Operations):
         """0 everywhere, in place."""
         return self.copy_(0)
 
-    def _drawn(self, name: str, kind: str, generator: Generator | None) -> Any:
+    def _drawn(self, kind: str, generator: Generator | None) -> Any:
         stream = (generator or default_generator(self.device)).stream
         drawn = getattr(stream, kind)(self.shape, dtype=arrays.wide(self.dtype).type)
         return engine.wrap(np.asarray(drawn) if isinstance(drawn, float) else drawn)
@@ -165,7 +165,7 @@ class InPlace(Operations):
         """Numbers uniform on [low, high), in place."""
         return self._write(
             "uniform_",
-            lambda: self._drawn("uniform_", "random", generator) * (high - low) + low,
+            lambda: self._drawn("random", generator) * (high - low) + low,
         )
 
     def normal_(
@@ -174,5 +174,5 @@ class InPlace(Operations):
         """Normal numbers of a mean and a standard deviation, in place."""
         return self._write(
             "normal_",
-            lambda: self._drawn("normal_", "standard_normal", generator) * std + mean,
+            lambda: self._drawn("standard_normal", generator) * std + mean,
         )

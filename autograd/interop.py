@@ -217,9 +217,8 @@ class NumpyProtocols(Variable):
 
     @property
     def __cuda_array_interface__(self) -> Any:
-        return (
-            self._data.__cuda_array_interface__
-        )  # an AttributeError on a CPU, as the protocol asks
+        # On a CPU an AttributeError, as the protocol asks.
+        return self._data.__cuda_array_interface__
 
 
 def _operand(value: Any) -> Any:

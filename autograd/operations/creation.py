@@ -20,7 +20,7 @@ from .arguments import check_tensor, shape_of
 
 
 def require_gradient(variable: Variable) -> Any:
-    """Make `variable` a leaf that receives a gradient; TypeError-like if it is not floating."""
+    """Make `variable` a leaf that receives a gradient; RuntimeError if it is not floating."""
     if variable._data.dtype not in FLOATS:
         raise RuntimeError(
             f"requires_grad: only floating tensors have gradients, this one is "
@@ -76,10 +76,8 @@ def to_array(name: str, data: Any, dtype: Any, device: Any, copy: bool) -> Array
         array = np.asarray(data) if hasattr(data, "__array__") else np.from_dlpack(data)
     else:
         raise TypeError(f"{name}: cannot make a tensor of a {type(data).__name__}")
-    if array is not data:
-        copy = (
-            False if not isinstance(data, np.ndarray) and not hasattr(data, "__array__") else copy
-        )
+    if isinstance(data, (bool, int, float, list, tuple, range)):
+        copy = False  # the array is new already
     try:
         wanted = as_dtype(array.dtype if dtype is None else dtype)
     except TypeError as error:

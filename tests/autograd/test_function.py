@@ -135,6 +135,15 @@ def test_indices_and_marked_outputs_carry_no_gradient():
     assert x.grad.tolist() == [0.0, 1.0, 0.0]
 
 
+def test_a_single_output_of_integers_carries_no_gradient():
+    class Where(Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.argmax()
+
+    assert not Where.apply(leaf(1.0, 5.0)).requires_grad
+
+
 def test_nothing_is_recorded_without_a_gradient_to_give():
     assert not Cube.apply(tg.ones(2)).requires_grad
     with tg.no_grad():
