@@ -11,120 +11,113 @@ from typing import Any
 
 import numpy as np
 
+from . import operations as ops
 from .engine import Variable, array_of, needs_gradient, wrap
-from .operations import (
-    creation,
-    indexing,
-    pointwise,
-    products,
-    reductions,
-    shape,
-)
 from .versions import mark_written
 
 _UFUNCS: dict[Any, Callable[..., Any]] = {
-    np.add: pointwise.add,
-    np.subtract: pointwise.sub,
-    np.multiply: pointwise.mul,
-    np.true_divide: pointwise.div,
-    np.floor_divide: pointwise.floor_divide,
-    np.remainder: pointwise.remainder,
-    np.power: pointwise.pow,
-    np.float_power: pointwise.pow,
-    np.negative: pointwise.neg,
-    np.absolute: pointwise.abs,
-    np.fabs: pointwise.abs,
-    np.sign: pointwise.sign,
-    np.floor: pointwise.floor,
-    np.reciprocal: pointwise.reciprocal,
-    np.square: pointwise.square,
-    np.exp: pointwise.exp,
-    np.expm1: pointwise.expm1,
-    np.log: pointwise.log,
-    np.log1p: pointwise.log1p,
-    np.sqrt: pointwise.sqrt,
-    np.sin: pointwise.sin,
-    np.cos: pointwise.cos,
-    np.tanh: pointwise.tanh,
-    np.maximum: pointwise.maximum,
-    np.minimum: pointwise.minimum,
-    np.equal: pointwise.eq,
-    np.not_equal: pointwise.ne,
-    np.less: pointwise.lt,
-    np.less_equal: pointwise.le,
-    np.greater: pointwise.gt,
-    np.greater_equal: pointwise.ge,
-    np.bitwise_and: pointwise.bitwise_and,
-    np.bitwise_or: pointwise.bitwise_or,
-    np.bitwise_xor: pointwise.bitwise_xor,
-    np.invert: pointwise.bitwise_not,
-    np.logical_and: pointwise.logical_and,
-    np.logical_or: pointwise.logical_or,
-    np.logical_not: pointwise.logical_not,
-    np.isnan: pointwise.isnan,
-    np.isinf: pointwise.isinf,
-    np.isfinite: pointwise.isfinite,
-    np.matmul: products.matmul,
+    np.add: ops.add,
+    np.subtract: ops.sub,
+    np.multiply: ops.mul,
+    np.true_divide: ops.div,
+    np.floor_divide: ops.floor_divide,
+    np.remainder: ops.remainder,
+    np.power: ops.pow,
+    np.float_power: ops.pow,
+    np.negative: ops.neg,
+    np.absolute: ops.abs,
+    np.fabs: ops.abs,
+    np.sign: ops.sign,
+    np.floor: ops.floor,
+    np.reciprocal: ops.reciprocal,
+    np.square: ops.square,
+    np.exp: ops.exp,
+    np.expm1: ops.expm1,
+    np.log: ops.log,
+    np.log1p: ops.log1p,
+    np.sqrt: ops.sqrt,
+    np.sin: ops.sin,
+    np.cos: ops.cos,
+    np.tanh: ops.tanh,
+    np.maximum: ops.maximum,
+    np.minimum: ops.minimum,
+    np.equal: ops.eq,
+    np.not_equal: ops.ne,
+    np.less: ops.lt,
+    np.less_equal: ops.le,
+    np.greater: ops.gt,
+    np.greater_equal: ops.ge,
+    np.bitwise_and: ops.bitwise_and,
+    np.bitwise_or: ops.bitwise_or,
+    np.bitwise_xor: ops.bitwise_xor,
+    np.invert: ops.bitwise_not,
+    np.logical_and: ops.logical_and,
+    np.logical_or: ops.logical_or,
+    np.logical_not: ops.logical_not,
+    np.isnan: ops.isnan,
+    np.isinf: ops.isinf,
+    np.isfinite: ops.isfinite,
+    np.matmul: ops.matmul,
 }
 
 
 def _numpy_var(a: Any, axis: Any = None, *, ddof: int = 0, keepdims: bool = False) -> Any:
-    return reductions.var(a, axis, correction=ddof, keepdim=keepdims)
+    return ops.var(a, axis, correction=ddof, keepdim=keepdims)
 
 
 def _numpy_std(a: Any, axis: Any = None, *, ddof: int = 0, keepdims: bool = False) -> Any:
-    return reductions.std(a, axis, correction=ddof, keepdim=keepdims)
+    return ops.std(a, axis, correction=ddof, keepdim=keepdims)
 
 
 def _numpy_dot(a: Any, b: Any) -> Any:
     if not getattr(a, "ndim", 0) or not getattr(b, "ndim", 0):
-        return pointwise.mul(a, b)
+        return ops.mul(a, b)
     if max(a.ndim, b.ndim) > 2:
         raise TypeError("numpy.dot of stacks of matrices is not recorded; use matmul")
-    return products.matmul(a, b)
+    return ops.matmul(a, b)
 
 
 def _numpy_clip(a: Any, a_min: Any = None, a_max: Any = None, **bounds: Any) -> Any:
-    return pointwise.clamp(a, bounds.get("min", a_min), bounds.get("max", a_max))
+    return ops.clamp(a, bounds.get("min", a_min), bounds.get("max", a_max))
 
 
 def _numpy_transpose(a: Any, axes: Any = None) -> Any:
-    return shape.permute(a, tuple(reversed(range(a.ndim))) if axes is None else axes)
+    return ops.permute(a, tuple(reversed(range(a.ndim))) if axes is None else axes)
 
 
 _FUNCTIONS: dict[Any, Callable[..., Any]] = {
-    np.sum: reductions.sum,
-    np.mean: reductions.mean,
+    np.sum: ops.sum,
+    np.mean: ops.mean,
     np.var: _numpy_var,
     np.std: _numpy_std,
-    np.max: reductions.amax,
-    np.min: reductions.amin,
-    np.amax: reductions.amax,
-    np.amin: reductions.amin,
-    np.argmax: reductions.argmax,
-    np.argmin: reductions.argmin,
-    np.any: reductions.any,
-    np.all: reductions.all,
-    np.reshape: shape.reshape,
-    np.ravel: shape.flatten,
+    np.max: ops.amax,
+    np.min: ops.amin,
+    np.amax: ops.amax,
+    np.amin: ops.amin,
+    np.argmax: ops.argmax,
+    np.argmin: ops.argmin,
+    np.any: ops.any,
+    np.all: ops.all,
+    np.reshape: ops.reshape,
+    np.ravel: ops.flatten,
     np.transpose: _numpy_transpose,
-    np.swapaxes: shape.transpose,
-    np.moveaxis: shape.movedim,
-    np.squeeze: shape.squeeze,
-    np.expand_dims: shape.unsqueeze,
-    np.broadcast_to: shape.expand,
-    np.concatenate: shape.cat,
-    np.stack: shape.stack,
-    np.where: pointwise.where,
+    np.swapaxes: ops.transpose,
+    np.moveaxis: ops.movedim,
+    np.squeeze: ops.squeeze,
+    np.expand_dims: ops.unsqueeze,
+    np.broadcast_to: ops.expand,
+    np.concatenate: ops.cat,
+    np.stack: ops.stack,
+    np.where: ops.where,
     np.clip: _numpy_clip,
     np.dot: _numpy_dot,
-    np.outer: products.outer,
-    np.diag: indexing.diag,
-    np.take_along_axis: indexing.take_along_dim,
-    np.allclose: pointwise.allclose,
-    np.isclose: pointwise.isclose,
-    np.zeros_like: creation.zeros_like,
-    np.ones_like: creation.ones_like,
+    np.outer: ops.outer,
+    np.diag: ops.diag,
+    np.take_along_axis: ops.take_along_dim,
+    np.allclose: ops.allclose,
+    np.isclose: ops.isclose,
+    np.zeros_like: ops.zeros_like,
+    np.ones_like: ops.ones_like,
     np.shape: lambda a: a.shape,
     np.ndim: lambda a: a.ndim,
     np.size: lambda a, axis=None: a.numel() if axis is None else a.shape[axis],
@@ -225,4 +218,4 @@ def _operand(value: Any) -> Any:
     """A NumPy operand as the operations take them: arrays become tensors, the rest stays."""
     if isinstance(value, (list, tuple)) and _contains(value, lambda v: isinstance(v, np.ndarray)):
         return type(value)(map(_operand, value))
-    return creation.as_tensor(value) if isinstance(value, np.ndarray) else value
+    return ops.as_tensor(value) if isinstance(value, np.ndarray) else value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tapegrad.autograd import Generator, Tensor
 from tapegrad.autograd import operations as ops
+from tapegrad.nn.functional import pad
 
 
 def random_shift(
@@ -39,7 +40,7 @@ def random_shift(
     shift = ops.randint(0, 2 * pixels + 1, (2, count), device=device, generator=generator)
     moved = ops.rand(count, device=device, generator=generator) < p
     down, right = ops.where(moved, shift, pixels).reshape(2, count, 1, 1, 1)
-    padded = ops.pad(images, (pixels, pixels, pixels, pixels))
+    padded = pad(images, (pixels, pixels, pixels, pixels))
     rows = down + ops.arange(height, device=device).reshape(height, 1)
     columns = right + ops.arange(width, device=device)
     example = ops.arange(count, device=device).reshape(count, 1, 1, 1)

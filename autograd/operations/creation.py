@@ -18,6 +18,24 @@ from tapegrad.autograd.gates.copies import move
 
 from .arguments import check_tensor, shape_of
 
+__all__ = [
+    "arange",
+    "as_tensor",
+    "empty",
+    "empty_like",
+    "eye",
+    "from_dlpack",
+    "from_numpy",
+    "full",
+    "full_like",
+    "linspace",
+    "ones",
+    "ones_like",
+    "tensor",
+    "zeros",
+    "zeros_like",
+]
+
 
 def require_gradient(variable: Variable) -> Any:
     """Make `variable` a leaf that receives a gradient; RuntimeError if it is not floating."""

@@ -7,13 +7,23 @@ from typing import Any
 import numpy as np
 
 from tapegrad.autograd.arrays import INTEGERS, bool_, is_array, module_of
-from tapegrad.autograd.engine import Variable, array_of, describe, wrap
-from tapegrad.autograd.errors import ArgumentError, DtypeError, PositionError, ShapeError
+from tapegrad.autograd.engine import Variable, array_of, describe
+from tapegrad.autograd.errors import DtypeError, PositionError, ShapeError
 from tapegrad.autograd.gates import indexing as gates
 
 from .arguments import check_tensor, normalize_dim, numpy_names
-from .pointwise import where
+from .selection import where
 from .shape import expand, reshape
+
+__all__ = [
+    "diag",
+    "gather",
+    "index_select",
+    "masked_fill",
+    "masked_select",
+    "scatter_add",
+    "take_along_dim",
+]
 
 
 def key_of(key: Any) -> Any:
@@ -234,7 +244,7 @@ def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Any:
     if dim is None:
         return gates.gather(
             reshape(input, (-1,)),
-            _in_range("take_along_dim", positions.reshape(-1), data.size),
+            in_range("take_along_dim", positions.reshape(-1), data.size),
             dim=0,
         )
     dim = normalize_dim("take_along_dim", dim, data.ndim)
@@ -251,10 +261,10 @@ def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Any:
     positions = xp.broadcast_to(positions, common)
     common[dim] = data.shape[dim]
     input = expand(input, common)
-    return gates.gather(input, _in_range("take_along_dim", positions, common[dim]), dim=dim)
+    return gates.gather(input, in_range("take_along_dim", positions, common[dim]), dim=dim)
 
 
-def _in_range(name: str, positions: Any, length: int) -> Any:
+def in_range(name: str, positions: Any, length: int) -> Any:
     if positions.dtype not in INTEGERS:
         raise DtypeError(f"{name}: the indices must be integers, got {positions.dtype}")
     if positions.size and (positions.min() < 0 or positions.max() >= length):
@@ -263,29 +273,6 @@ def _in_range(name: str, positions: Any, length: int) -> Any:
             f"{length} elements"
         )
     return positions
-
-
-def one_hot(target: Any, num_classes: int = -1) -> Any:
-    """Integers as rows with a single 1; by default as many columns as the largest needs.
-
-    >>> import tapegrad as tg
-    >>> tg.one_hot(tg.tensor([0, 2]))
-    tensor([[1, 0, 0],
-            [0, 0, 1]])
-    """
-    data = check_tensor("one_hot", target)._data
-    if data.dtype not in INTEGERS:
-        raise RuntimeError(f"one_hot: needs integers, got {describe(target)}")
-    if not data.size and num_classes == -1:
-        raise ArgumentError("one_hot: no target to count classes from; give num_classes=")
-    classes = int(data.max()) + 1 if num_classes == -1 else num_classes
-    if data.size and (data.min() < 0 or data.max() >= classes):
-        raise ArgumentError(
-            f"one_hot: targets must be from 0 to {classes - 1}, got {int(data.min())} to "
-            f"{int(data.max())}"
-        )
-    xp = module_of(data)
-    return wrap((xp.asarray(data)[..., None] == xp.arange(classes)).astype(np.int64))
 
 
 def diag(input: Any, diagonal: int = 0) -> Any:

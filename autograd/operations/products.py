@@ -11,6 +11,15 @@ from tapegrad.autograd.gates.shape import reshape
 
 from .arguments import check_tensor, same_dtype
 
+__all__ = [
+    "bmm",
+    "dot",
+    "matmul",
+    "mm",
+    "mv",
+    "outer",
+]
+
 
 def _matrices(name: str, x: Any, y: Any) -> None:
     if not x._data.ndim or not y._data.ndim:

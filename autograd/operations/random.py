@@ -14,6 +14,19 @@ from tapegrad.autograd.errors import ArgumentError
 from .arguments import check_tensor, shape_of
 from .creation import finish
 
+__all__ = [
+    "Generator",
+    "bernoulli",
+    "manual_seed",
+    "normal",
+    "rand",
+    "rand_like",
+    "randint",
+    "randn",
+    "randn_like",
+    "randperm",
+]
+
 
 class Generator:
     """A stream of random numbers on a device; the same seed gives the same numbers.

@@ -16,7 +16,7 @@ from tapegrad.autograd.gates import reductions as gates
 from tapegrad.autograd.gates.indexing import gather
 from tapegrad.autograd.gates.shape import reshape
 
-from . import pointwise
+from . import arithmetic, exponential, selection
 from .arguments import (
     Dim,
     check_tensor,
@@ -24,6 +24,25 @@ from .arguments import (
     normalize_dims,
     numpy_names,
 )
+
+__all__ = [
+    "all",
+    "amax",
+    "amin",
+    "any",
+    "argmax",
+    "argmin",
+    "log_softmax",
+    "logsumexp",
+    "max",
+    "mean",
+    "min",
+    "norm",
+    "softmax",
+    "std",
+    "sum",
+    "var",
+]
 
 
 class ValuesAndIndices(NamedTuple):
@@ -118,7 +137,7 @@ def std(
     """
     variance = _variance("std", input, dim, unbiased, keepdim, correction)
     flat = variance == 0  # the square root is not differentiable there: take another path
-    return pointwise.where(flat, 0.0, pointwise.sqrt(pointwise.where(flat, 1.0, variance)))
+    return selection.where(flat, 0.0, exponential.sqrt(selection.where(flat, 1.0, variance)))
 
 
 def _variance(
@@ -184,7 +203,7 @@ def max(input: Any, dim: Any = None, keepdim: bool = False, *, other: Any = None
     if dim is None:
         return _extreme("max", gates.amax, input, None, keepdim)
     if hasattr(dim, "_data"):
-        return pointwise.maximum(input, dim)
+        return selection.maximum(input, dim)
     return _along("max", gates.argmax, input, dim, keepdim)
 
 
@@ -195,7 +214,7 @@ def min(input: Any, dim: Any = None, keepdim: bool = False, *, other: Any = None
     if dim is None:
         return _extreme("min", gates.amin, input, None, keepdim)
     if hasattr(dim, "_data"):
-        return pointwise.minimum(input, dim)
+        return selection.minimum(input, dim)
     return _along("min", gates.argmin, input, dim, keepdim)
 
 
@@ -276,7 +295,7 @@ def norm(input: Any, p: Any = 2, dim: Dim = None, keepdim: bool = False, dtype: 
     dims = normalize_dims("norm", dim, _floating("norm", input)._data.ndim)
     if isinstance(p, str) and p != "fro":
         raise ArgumentError(f"norm: p must be a number or 'fro', got {p!r}")
-    size = pointwise.abs(input)
+    size = arithmetic.abs(input)
     if p == float("inf"):
         return _extreme("norm", gates.amax, size, dims, keepdim)
     if p == -float("inf"):
@@ -288,9 +307,9 @@ def norm(input: Any, p: Any = 2, dim: Dim = None, keepdim: bool = False, dtype: 
     power = 2 if p == "fro" else p
     total = gates.sum_(input * input if power == 2 else size**power, dims=dims, keepdim=keepdim)
     at_zero = total == 0  # the root is not differentiable there: take another path
-    safe = pointwise.where(at_zero, 1.0, total)
-    root = pointwise.sqrt(safe) if power == 2 else safe ** (1 / power)
-    return pointwise.where(at_zero, 0.0, root)
+    safe = selection.where(at_zero, 1.0, total)
+    root = exponential.sqrt(safe) if power == 2 else safe ** (1 / power)
+    return selection.where(at_zero, 0.0, root)
 
 
 @numpy_names

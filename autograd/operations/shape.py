@@ -20,6 +20,29 @@ from .arguments import (
     shape_of,
 )
 
+__all__ = [
+    "broadcast_to",
+    "cat",
+    "chunk",
+    "clone",
+    "expand",
+    "expand_as",
+    "flatten",
+    "flip",
+    "movedim",
+    "permute",
+    "reshape",
+    "reshape_as",
+    "split",
+    "squeeze",
+    "stack",
+    "t",
+    "transpose",
+    "unbind",
+    "unflatten",
+    "unsqueeze",
+]
+
 
 def reshape(input: Any, shape: Sequence[int]) -> Any:
     """The same elements in another shape; one size may be -1 and is then worked out.
@@ -202,34 +225,6 @@ def flip(input: Any, dims: int | Sequence[int]) -> Any:
     return gates.flip(input, dims=normalize_dims("flip", named, ndim) if named else ())
 
 
-def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Any:
-    """A border around the last dimensions: (left, right, top, bottom, ...) from the last one on.
-
-    The border holds `value` (0 unless given); negative widths crop. `mode` is "constant".
-
-    >>> import tapegrad as tg
-    >>> tg.pad(tg.ones(1, 2), (1, 1), value=5.0)
-    tensor([[5., 1., 1., 5.]])
-    """
-    shape = check_tensor("pad", input)._data.shape
-    if mode != "constant":
-        raise NotImplementedError(f"pad: mode {mode!r} is not available; use 'constant'")
-    if len(pad) % 2 or len(pad) > 2 * len(shape):
-        raise ArgumentError(f"pad: {tuple(pad)} does not give pairs for {describe(input)}")
-    pairs = [(int(pad[i]), int(pad[i + 1])) for i in range(0, len(pad), 2)]
-    widths = [(0, 0)] * (len(shape) - len(pairs)) + pairs[::-1]
-    if any(n + a + b < 0 for n, (a, b) in zip(shape, widths, strict=True)):
-        raise ShapeError(f"pad: {describe(input)} cannot be cropped by {tuple(pad)}")
-    if any(a < 0 or b < 0 for a, b in widths):
-        input = input[
-            tuple(
-                slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(shape, widths, strict=True)
-            )
-        ]
-    widths = [(max(a, 0), max(b, 0)) for a, b in widths]
-    return gates.pad(input, widths=tuple(widths), value=0 if value is None else value)
-
-
 def _tensors(name: str, tensors: Sequence[Any]) -> list[Any]:
     listed = [check_tensor(name, tensor) for tensor in tensors]
     if not listed:
@@ -336,3 +331,13 @@ def unbind(input: Any, dim: int = 0) -> Any:
 def clone(input: Any) -> Any:
     """A copy in memory of its own; the gradient passes through."""
     return copies.clone(check_tensor("clone", input))
+
+
+def reshape_as(input: Any, other: Any) -> Any:
+    """`input` in the shape of `other`."""
+    return _reshape("reshape_as", input, check_tensor("reshape_as", other)._data.shape)
+
+
+def expand_as(input: Any, other: Any) -> Any:
+    """`input` expanded to the shape of `other`."""
+    return _expand("expand_as", input, check_tensor("expand_as", other)._data.shape)

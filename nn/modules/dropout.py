@@ -5,6 +5,7 @@ from __future__ import annotations
 from tapegrad.autograd import Tensor
 
 from .. import functional as F
+from ..functional.regularization import check_probability
 from .module import Module
 
 
@@ -30,7 +31,7 @@ class Dropout(Module):
 
     def __init__(self, p: float = 0.5) -> None:
         super().__init__()
-        F.check_probability("Dropout", p)
+        check_probability("Dropout", p)
         self.p = p
 
     def forward(self, input: Tensor) -> Tensor:

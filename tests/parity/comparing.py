@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 import pytest
+from drawing import Draw, View, made, retyped
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -24,26 +24,6 @@ import tapegrad as tg
 
 PARITY = settings(derandomize=True, max_examples=16, deadline=None, database=None)
 TOLERANCE = {"float64": 1e-9, "float32": 1e-5, "float16": 4e-3, "bfloat16": 2e-2}
-
-
-@dataclass(frozen=True)
-class View:
-    """A leaf and how to look at it: the call receives `look(leaf)`."""
-
-    base: np.ndarray
-    look: Callable[[Any], Any]
-    layout: str
-
-    def __repr__(self) -> str:
-        return f"<{self.layout} view of {self.base.dtype} {self.base.shape}>"
-
-    def map(self, function: Callable[[np.ndarray], np.ndarray]) -> View:
-        """The same view of other values."""
-        return replace(self, base=function(self.base))
-
-    def between(self, low: float, high: float) -> View:
-        """The same view of values moved from [0, 1) to [low, high)."""
-        return self.map(lambda base: low + (high - low) * base)
 
 
 # What to draw
@@ -58,20 +38,7 @@ def shapes(min_dims: int = 0, max_dims: int = 3, max_side: int = 4) -> st.Search
 def views(draw: Any, shape: Any = None) -> View:
     """Values of [0, 1) in a shape, plain or seen through one of several kinds of view."""
     shape = draw(shapes()) if shape is None else draw(shape) if _is_strategy(shape) else shape
-    layout = draw(st.sampled_from(("plain", "transposed", "strided", "offset", "expanded")))
-    random = np.random.default_rng(draw(st.integers(0, 99)))
-    if layout == "plain" or not shape:
-        return View(np.asarray(random.random(shape)), lambda t: t, "plain")
-    if layout == "transposed":
-        order = tuple(reversed(range(len(shape))))
-        return View(random.random(shape[::-1]), lambda t: t.permute(order), layout)
-    if layout == "strided":
-        return View(random.random((*shape[:-1], 2 * shape[-1])), lambda t: t[..., ::2], layout)
-    if layout == "offset":
-        return View(random.random((shape[0] + 1, *shape[1:])), lambda t: t[1:], layout)
-    d = draw(st.integers(0, len(shape) - 1))
-    base = random.random((*shape[:d], 1, *shape[d + 1 :]))
-    return View(base, lambda t: t.expand(shape), layout)
+    return Draw(draw(st.randoms())).tensor(shape, 0.0, 1.0)
 
 
 @st.composite
@@ -97,6 +64,8 @@ def _is_strategy(value: Any) -> bool:
 
 class Ours:
     """tapegrad."""
+
+    module = tg
 
     def __getattr__(self, name: str) -> Any:
         return getattr(tg, name)
@@ -129,7 +98,7 @@ class Theirs:
     )
 
     def __init__(self) -> None:
-        self.torch = pytest.importorskip(
+        self.module = self.torch = pytest.importorskip(
             "torch", reason="parity tests compare with PyTorch: pip install 'tapegrad[parity]'"
         )
 
@@ -163,20 +132,16 @@ class Run:
         self, side: Any, call: Callable[..., Any], args: Sequence[Any], order: int
     ) -> None:
         self.side = side
-        leaves, given = [], []
-        for arg in args:
-            if isinstance(arg, View):
-                leaves.append(side.leaf(arg.base))
-                given.append(arg.look(leaves[-1]))
-            elif isinstance(arg, (np.ndarray, np.generic)):
-                leaves.append(side.leaf(np.asarray(arg)))
-                given.append(leaves[-1])
-            else:
-                given.append(arg)
-        out = call(side, *given)
-        found = [*out] if isinstance(out, (tuple, list)) else [out]
-        outputs = [o for o in found if hasattr(o, "requires_grad")]
-        self.plain = [o for o in found if not hasattr(o, "requires_grad")]
+        leaves: list[Any] = []
+
+        def leaf(array: np.ndarray) -> Any:
+            leaves.append(side.leaf(array))
+            return leaves[-1]
+
+        out = call(side, *made(tuple(args), leaf, side.module))
+        results = [*out] if isinstance(out, (tuple, list)) else [out]
+        outputs = [o for o in results if hasattr(o, "requires_grad")]
+        self.plain = [o for o in results if not hasattr(o, "requires_grad")]
         self.outputs = [side.array(o) for o in outputs]
         self.recorded = [o.requires_grad for o in outputs]
         self.first: list[np.ndarray] = []
@@ -230,8 +195,8 @@ class Same:
         `single`, float64 arguments are tried as float32 again, to first order.
         """
         self.once(call, args, order, tolerance)
-        if single and any(_base(arg).dtype == np.float64 for arg in args if _is_array(arg)):
-            self.once(call, [_narrow(arg) for arg in args], min(order, 1), None)
+        if single:
+            self.once(call, retyped(tuple(args), np.float32), min(order, 1), None)
 
     def once(
         self, call: Callable[..., Any], args: Sequence[Any], order: int, tolerance: float | None
@@ -296,22 +261,4 @@ def agree(
         rtol=tolerance,
         atol=tolerance * (largest if math.isfinite(largest) else 1.0),
         err_msg=what,
-    )
-
-
-def _is_array(arg: Any) -> bool:
-    return isinstance(arg, (np.ndarray, np.generic, View))
-
-
-def _base(arg: Any) -> np.ndarray:
-    return np.asarray(arg.base if isinstance(arg, View) else arg)
-
-
-def _narrow(arg: Any) -> Any:
-    if not _is_array(arg) or _base(arg).dtype != np.float64:
-        return arg
-    return (
-        arg.map(lambda base: base.astype(np.float32))
-        if isinstance(arg, View)
-        else np.asarray(arg).astype(np.float32)
     )

@@ -1,38 +1,11 @@
-"""Layers as functions, under PyTorch's names.
-
-Gathered from the gates and fused functions of `tapegrad.autograd.operations` and from what is
-composed of them in `activations.py` and `losses.py`.
-"""
+"""Dropout: zeros at random in training."""
 
 from __future__ import annotations
 
 from tapegrad.autograd import Tensor
 from tapegrad.autograd import operations as ops
-from tapegrad.autograd.operations import (
-    avg_pool2d,
-    conv2d,
-    cross_entropy,
-    linear,
-    log_softmax,
-    max_pool2d,
-    nll_loss,
-    one_hot,
-    pad,
-    relu,
-    sigmoid,
-    softmax,
-    tanh,
-)
 
-from .activations import elu, gelu, leaky_relu, silu, softplus
-from .losses import (
-    binary_cross_entropy,
-    binary_cross_entropy_with_logits,
-    l1_loss,
-    mse_loss,
-    multi_class_svm_loss,
-    multi_margin_loss,
-)
+__all__ = ["dropout"]
 
 
 def check_probability(name: str, p: float) -> None:
@@ -67,32 +40,3 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     # an infinite element that is dropped becomes 0, not NaN.
     kept = ops.rand(input.shape, device=input.device) >= p
     return ops.where(kept, input * (1 / (1 - p) if p < 1.0 else 1.0), 0.0)
-
-
-__all__ = [
-    "avg_pool2d",
-    "binary_cross_entropy",
-    "binary_cross_entropy_with_logits",
-    "conv2d",
-    "cross_entropy",
-    "dropout",
-    "elu",
-    "gelu",
-    "l1_loss",
-    "leaky_relu",
-    "linear",
-    "log_softmax",
-    "max_pool2d",
-    "mse_loss",
-    "multi_class_svm_loss",
-    "multi_margin_loss",
-    "nll_loss",
-    "one_hot",
-    "pad",
-    "relu",
-    "sigmoid",
-    "silu",
-    "softmax",
-    "softplus",
-    "tanh",
-]

@@ -7,6 +7,14 @@ import math
 from tapegrad.autograd import Tensor
 from tapegrad.autograd import operations as ops
 
+__all__ = [
+    "elu",
+    "gelu",
+    "leaky_relu",
+    "silu",
+    "softplus",
+]
+
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     """`x` where positive, `negative_slope * x` elsewhere; the slope holds at 0 too.

@@ -9,12 +9,30 @@ multiclass support vector machine are computed in one place and reduced in two w
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 from tapegrad.autograd import Tensor
 from tapegrad.autograd import operations as ops
-from tapegrad.autograd.operations.networks import reduced
+from tapegrad.autograd.arrays import FLOATS, INTEGERS, module_of
+from tapegrad.autograd.engine import describe, wrap
+from tapegrad.autograd.errors import ArgumentError, ShapeError
+from tapegrad.autograd.gates.indexing import gather
+from tapegrad.autograd.gates.shape import reshape
+from tapegrad.autograd.operations import log_softmax, mean, sum, where
+from tapegrad.autograd.operations.arguments import check_tensor
 
-from .activations import log1p_exp
+from .activation import log1p_exp
+
+__all__ = [
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "cross_entropy",
+    "l1_loss",
+    "mse_loss",
+    "multi_class_svm_loss",
+    "multi_margin_loss",
+    "nll_loss",
+]
 
 
 def _same_shape(name: str, input: Tensor, target: Tensor) -> None:
@@ -213,3 +231,166 @@ def multi_class_svm_loss(
     margins = _margins("multi_class_svm_loss", input, target, margin)
     terms = ops.square(margins) if squared else margins
     return reduced("multi_class_svm_loss", terms.sum(1), reduction)
+
+
+def reduced(name: str, losses: Any, reduction: str) -> Any:
+    """Losses as they are ("none"), their mean or their sum."""
+    if reduction == "none":
+        return losses
+    if reduction == "mean":
+        return mean(losses)
+    if reduction == "sum":
+        return sum(losses)
+    raise ArgumentError(f"{name}: reduction must be 'none', 'mean' or 'sum', got {reduction!r}")
+
+
+def cross_entropy(
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Any:
+    """-log softmax(input)[target]: softmax loss of logits (N, C, ...) against classes (N, ...).
+
+    `target` may also hold probabilities of the shape of `input`. `weight` (C,) scales classes, and
+    the mean is the weighted one; `label_smoothing` mixes in the uniform distribution. Targets equal
+    to `ignore_index` do not count; if all are ignored the loss is 0 (PyTorch gives NaN).
+
+    >>> import tapegrad as tg
+    >>> tg.cross_entropy(tg.tensor([[2.5, 3.1, -0.1]]), tg.tensor([0]))
+    tensor(1.0635)
+    """
+    logits = check_tensor("cross_entropy", input)
+    shape = logits._data.shape
+    if not shape:
+        raise ShapeError("cross_entropy: expected logits of at least 1 dimension, got a scalar")
+    if not 0.0 <= label_smoothing <= 1.0:
+        raise ArgumentError(
+            f"cross_entropy: label_smoothing must be in [0, 1], got {label_smoothing}"
+        )
+    classes = 1 if len(shape) > 1 else 0
+    scores = log_softmax(logits, classes)
+    if check_tensor("cross_entropy", target)._data.dtype in FLOATS:
+        return _against_probabilities(scores, target, classes, weight, reduction, label_smoothing)
+    if not label_smoothing:
+        return nll_loss(scores, target, weight, ignore_index, reduction, name="cross_entropy")
+    exact = nll_loss(scores, target, weight, ignore_index, reduction, name="cross_entropy")
+    kept, factor = _counted("cross_entropy", scores, target, weight, ignore_index, classes)
+    spread = (
+        -scores
+        if weight is None
+        else -scores * _per_class("cross_entropy", weight, scores, classes)
+    )
+    uniform = where(kept, mean(spread, classes), 0.0)
+    if reduction == "mean":
+        total = sum(kept if factor is None else where(kept, factor, 0.0))
+        uniform = sum(uniform) / _at_least(total)
+    elif reduction == "sum":
+        uniform = sum(uniform)
+    return exact * (1 - label_smoothing) + uniform * label_smoothing
+
+
+def _per_class(name: str, weight: Any, scores: Any, classes: int) -> Any:
+    """Class weights shaped to multiply scores."""
+    count = scores._data.shape[classes]
+    if check_tensor(name, weight)._data.shape != (count,):
+        raise ShapeError(f"{name}: {count} classes, but weight {describe(weight)}")
+    return reshape(weight, shape=(count,) + (1,) * (scores._data.ndim - classes - 1))
+
+
+def _against_probabilities(
+    scores: Any, target: Any, classes: int, weight: Any, reduction: str, smoothing: float
+) -> Any:
+    if target._data.shape != scores._data.shape:
+        raise ShapeError(
+            f"cross_entropy: probabilities {describe(target)} must have the shape of the logits "
+            f"{describe(scores)}"
+        )
+    if smoothing:
+        target = target * (1 - smoothing) + smoothing / scores._data.shape[classes]
+    products = scores * target
+    if weight is not None:
+        products = products * _per_class("cross_entropy", weight, scores, classes)
+    losses = -sum(products, classes)
+    if reduction != "mean":
+        return reduced("cross_entropy", losses, reduction)
+    return sum(losses) / max(losses._data.size, 1)
+
+
+def _counted(
+    name: str, scores: Any, target: Any, weight: Any, ignore_index: int, classes: int
+) -> tuple[Any, Any]:
+    """Which targets count, and the weight of each; the targets are checked."""
+    data, labels = scores._data, target._data
+    if (
+        labels.dtype not in INTEGERS
+        or labels.shape != data.shape[:classes] + data.shape[classes + 1 :]
+    ):
+        raise ShapeError(
+            f"{name}: targets {describe(target)} must be integers of the shape of the scores "
+            f"{describe(scores)} without the classes (dim {classes})"
+        )
+    kept = labels != ignore_index
+    wrong = kept & ((labels < 0) | (labels >= data.shape[classes]))
+    if wrong.any():
+        worst = int(module_of(data).asarray(labels)[wrong].reshape(-1)[0])
+        raise IndexError(
+            f"{name}: target {worst} is out of range for {data.shape[classes]} classes"
+        )
+    if weight is None:
+        return wrap(kept), None
+    _per_class(name, weight, scores, classes)
+    safe = module_of(data).where(kept, labels, 0)
+    return wrap(kept), weight[wrap(safe)]
+
+
+def _at_least(total: Any) -> Any:
+    """A divisor that is never 0, so that nothing divided by nothing is 0."""
+    return where(total == 0, 1, total)
+
+
+def nll_loss(
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    *,
+    name: str = "nll_loss",
+) -> Any:
+    """-input[target]: the negative log-likelihood of classes from log-probabilities (N, C, ...).
+
+    Arguments as in `cross_entropy`.
+
+    >>> import tapegrad as tg
+    >>> tg.nll_loss(tg.tensor([[-0.5, -1.0]]), tg.tensor([1]))
+    tensor(1.)
+    """
+    data = check_tensor(name, input)._data
+    check_tensor(name, target)
+    if reduction not in ("none", "mean", "sum"):
+        raise ArgumentError(f"{name}: reduction must be 'none', 'mean' or 'sum', got {reduction!r}")
+    classes = 1 if data.ndim > 1 else 0
+    kept, factor = _counted(name, input, target, weight, ignore_index, classes)
+    xp = module_of(data)
+    labels = target._data
+    everyone = bool(kept._data.all())
+    if not everyone:
+        labels = xp.where(kept._data, labels, 0)
+    shape = (*data.shape[:classes], 1, *data.shape[classes + 1 :])
+    picked = gather(input, xp.asarray(labels).reshape(shape), dim=classes)
+    losses = -reshape(picked, shape=target._data.shape)
+    if factor is not None:
+        losses = losses * factor
+    if not everyone:
+        losses = where(kept, losses, 0.0)
+    if reduction == "none":
+        return losses
+    total = sum(losses)
+    if reduction == "sum":
+        return total
+    if factor is None:
+        return total / max(int(kept._data.sum()), 1)
+    return total / _at_least(sum(factor if everyone else where(kept, factor, 0.0)))

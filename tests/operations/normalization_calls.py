@@ -1,0 +1,9 @@
+"""Calls of normalisation, dropout, attention and embedding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from drawing import Call, Draw
+
+CALLS: dict[str, Callable[[Draw], Call]] = {}

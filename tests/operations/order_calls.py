@@ -1,0 +1,9 @@
+"""Calls of scans, sorting and searching."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from drawing import Call, Draw
+
+CALLS: dict[str, Callable[[Draw], Call]] = {}

@@ -1,0 +1,9 @@
+"""Calls of what makes many numbers few."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from drawing import Call, Draw
+
+CALLS: dict[str, Callable[[Draw], Call]] = {}

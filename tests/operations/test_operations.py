@@ -1,0 +1,68 @@
+"""What holds for every operation: gradients, dtypes, methods; each has a row in a table."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from drawing import Draw, found, made, retyped
+from tables import CALLS
+
+import tapegrad as tg
+
+HALVES_AND_FLOATS = [tg.float16, tg.bfloat16, tg.float32, tg.float64]
+
+
+def leaf(array):
+    tensor = tg.tensor(array)
+    return tensor.requires_grad_() if tensor.is_floating_point() else tensor
+
+
+def parts(result):
+    found = result if isinstance(result, (tuple, list)) else (result,)
+    return [part for part in found if isinstance(part, tg.Tensor)]
+
+
+def arrays(drawn):
+    """The arrays that the tensors of a call hold."""
+    found = []
+    made((drawn.args, drawn.kwargs), lambda array: found.append(array) or tg.tensor(array), tg)
+    return found
+
+
+def of_elements(name):
+    """The first call of an operation that has an element to differentiate by, if any has."""
+    for seed in range(20):
+        drawn = CALLS[name](Draw(seed))
+        if all(array.size for array in arrays(drawn)):
+            break
+    return drawn
+
+
+@pytest.mark.parametrize("dtype", HALVES_AND_FLOATS, ids=str)
+@pytest.mark.parametrize("name", CALLS)
+def test_a_floating_dtype_stays_what_it_is(name, dtype):
+    drawn, leaves = of_elements(name), []
+    args, kwargs = made(
+        retyped((drawn.args, drawn.kwargs), dtype),
+        lambda array: leaves.append(leaf(array)) or leaves[-1],
+        tg,
+    )
+    outputs = [part for part in parts(found(tg, name)(*args, **kwargs)) if part.requires_grad]
+    if "dtype" not in kwargs:
+        assert {part.dtype for part in outputs} <= {dtype}
+    if outputs:
+        tg.autograd.backward(outputs, [tg.ones_like(part) for part in outputs])
+    assert {x.grad.dtype for x in leaves if x.grad is not None} <= {dtype}
+
+
+@pytest.mark.parametrize("name", [name for name in CALLS if hasattr(tg.Tensor, name)])
+def test_a_method_is_the_function_of_its_name(name):
+    drawn = of_elements(name)
+    args, kwargs = made((drawn.args, drawn.kwargs), tg.tensor, tg)
+    function, method = getattr(tg, name, None), getattr(tg.Tensor, name)
+    if function is None or not isinstance(args[0], tg.Tensor):
+        return
+    for ours, theirs in zip(
+        parts(function(*args, **kwargs)), parts(method(*args, **kwargs)), strict=True
+    ):
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
