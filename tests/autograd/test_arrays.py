@@ -1,13 +1,13 @@
-"""Dtypes by PyTorch's rules, devices by name; a small stand-in for CuPy plays the GPU."""
+"""Dtypes by PyTorch's rules, devices by name; a stand-in for CuPy plays the GPU."""
 
 import inspect
 import itertools
 import sys
-import types
 import warnings
 
 import numpy as np
 import pytest
+from standin import FakeArray
 from tables import CALLS
 
 import tapegrad as tg
@@ -373,113 +373,6 @@ def test_cuda_without_cupy_is_one_sentence_that_says_what_is_missing(use, monkey
     with pytest.raises(RuntimeError, match="needs CuPy, which is not installed: pip install") as e:
         use()
     assert "\n" not in str(e.value)
-
-
-class FakeArray(np.lib.mixins.NDArrayOperatorsMixin):
-    """An array on a GPU that is not there: like CuPy's, it meets no NumPy array by accident."""
-
-    __array_priority__ = 100
-
-    def __init__(self, array, device=0):
-        self.host = np.array(array)
-        self.device = types.SimpleNamespace(id=device)
-
-    def get(self):
-        return self.host.copy()
-
-    def __array__(self, dtype=None, copy=None):
-        raise TypeError("Implicit conversion to a NumPy array is not allowed")
-
-    def __getattr__(self, name):
-        if name.startswith("__") or name == "host":
-            raise AttributeError(name)
-        found = getattr(self.host, name)
-        return lifted(found) if callable(found) else wrapped(found)
-
-    def __getitem__(self, key):
-        return wrapped(self.host[lowered(key)])
-
-    def __setitem__(self, key, value):
-        self.host[lowered(key)] = lowered(value)
-
-    def __len__(self):
-        return len(self.host)
-
-    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
-        return lifted(getattr(ufunc, method))(*inputs, **kwargs)
-
-
-def lowered(value):
-    if isinstance(value, tuple | list):
-        return type(value)(map(lowered, value))
-    if isinstance(value, np.ndarray):
-        raise TypeError(f"Unsupported type {type(value)}")
-    return value.host if isinstance(value, FakeArray) else value
-
-
-def wrapped(value):
-    if isinstance(value, np.ndarray | np.generic):
-        fake = FakeArray.__new__(FakeArray)
-        fake.host, fake.device = np.asarray(value), types.SimpleNamespace(id=0)
-        return fake
-    return tuple(map(wrapped, value)) if isinstance(value, tuple) and any(
-        isinstance(v, np.ndarray) for v in value
-    ) else value  # fmt: skip
-
-
-def lifted(function):
-    def on_device(*args, **kwargs):
-        result = function(*map(lowered, args), **{k: lowered(v) for k, v in kwargs.items()})
-        out = kwargs.get("out")
-        return (out[0] if isinstance(out, tuple) else out) if out is not None else wrapped(result)
-
-    return on_device
-
-
-class FakeCupy(types.ModuleType):
-    ndarray = FakeArray
-    count = 2
-
-    def __init__(self):
-        super().__init__("cupy")
-
-        class Device:
-            def __init__(self, index):
-                self.index = index
-
-            def __enter__(self):
-                return self
-
-            def __exit__(self, *exception):
-                return None
-
-        self.cuda = types.SimpleNamespace(
-            Device=Device,
-            runtime=types.SimpleNamespace(
-                getDeviceCount=lambda: self.count, CUDARuntimeError=OSError
-            ),
-        )
-        self.add = types.SimpleNamespace(at=lifted(np.add.at))
-
-    def asarray(self, value, dtype=None):
-        return value if isinstance(value, FakeArray) else FakeArray(np.asarray(value, dtype))
-
-    def array(self, value, dtype=None, copy=True, order="K"):
-        return FakeArray(value.host if isinstance(value, FakeArray) else value)
-
-    def __getattr__(self, name):
-        if name.startswith("__"):
-            raise AttributeError(name)
-        found = getattr(np, name)
-        return lifted(found) if callable(found) and not isinstance(found, type) else found
-
-
-@pytest.fixture
-def gpu(monkeypatch):
-    cupy = FakeCupy()
-    monkeypatch.setitem(sys.modules, "cupy", cupy)
-    yield cupy
-    arrays.MODULES.pop(FakeArray, None)
 
 
 def test_a_gpu_that_is_not_there_is_one_sentence(gpu):

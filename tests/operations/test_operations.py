@@ -66,3 +66,35 @@ def test_a_method_is_the_function_of_its_name(name):
         parts(function(*args, **kwargs)), parts(method(*args, **kwargs)), strict=True
     ):
         np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+
+
+def on(device, name, drawn):
+    """The results of a call and its gradients, with the tensors of the call on a device."""
+    leaves = []
+
+    def placed(array):
+        leaves.append(tg.tensor(array, device=device))
+        return leaves[-1].requires_grad_() if leaves[-1].is_floating_point() else leaves[-1]
+
+    args, kwargs = made((drawn.args, drawn.kwargs), placed, tg)
+    results = parts(found(tg, name)(*args, **kwargs))
+    outputs = [part for part in results if part.requires_grad]
+    if not outputs:
+        return results
+    seeds = [tg.ones_like(part) for part in outputs]
+    gradients = tg.autograd.grad(
+        outputs, [x for x in leaves if x.requires_grad], seeds, allow_unused=True
+    )
+    return results + [g for g in gradients if g is not None]
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_tensor_on_the_gpu_is_computed_with_there(gpu, name):
+    drawn = of_elements(name)
+    theirs = on("cpu", name, drawn)
+    ours = on("cuda", name, drawn)
+    assert {str(result.device) for result in ours} <= {"cuda:0"}
+    for x, y in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(
+            x.detach().cpu().numpy(), y.detach().numpy(), rtol=1e-9, atol=1e-12
+        )
