@@ -203,6 +203,7 @@ class Gate:
     views      the output may share memory with the input
     booleans   whether booleans may take part
     rewraps    what was saved is (out, *inputs), to be put back on the tape under `create_graph`
+    pointwise  each element of the output depends on one element of each input alone
     fresh      every gradient that backward returns is a new array that nothing else holds, so that
                a leaf may take it without a copy
     """
@@ -214,6 +215,7 @@ class Gate:
     views: ClassVar[bool] = False
     booleans: ClassVar[bool] = True
     rewraps: ClassVar[bool] = True
+    pointwise: ClassVar[bool] = False
     fresh: ClassVar[bool] = False
     all: ClassVar[dict[str, Gate]] = {}
 
@@ -403,6 +405,8 @@ class Gate:
 class UnaryGate(Gate):
     """A gate of one input and no parameters: the call unrolled, because a loop costs 1 us."""
 
+    pointwise: ClassVar = True
+
     def __call__(self, x: Any) -> Any:
         if not isinstance(x, Variable):
             return self.compute(_module((x,)), x)
@@ -432,6 +436,8 @@ class UnaryGate(Gate):
 
 class BinaryGate(Gate):
     """A gate of two inputs and no parameters, unrolled likewise."""
+
+    pointwise: ClassVar = True
 
     def __call__(self, x: Any, y: Any) -> Any:
         before_x = before_y = None
@@ -549,6 +555,7 @@ class Cast(Gate):
     """Another dtype, the same values. The walk casts the gradient back."""
 
     needs: ClassVar = {"x": ""}
+    pointwise: ClassVar = True
     quiet: ClassVar = "always"
 
     def forward(self, xp: Any, x: Any, *, dtype: np.dtype) -> Any:

@@ -28,6 +28,7 @@ class Matmul(BinaryGate):
     other, transposed. For out = x y: dx = g y^T and dy = x^T g."""
 
     needs: ClassVar = {"x": "y", "y": "x"}
+    pointwise: ClassVar = False
     fresh: ClassVar = True
     quiet: ClassVar = "arrays"
 

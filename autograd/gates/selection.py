@@ -16,6 +16,7 @@ class Where(Gate):
     """x where the condition holds, else y: the gradient goes to whichever was taken."""
 
     needs: ClassVar = {"x": "condition", "y": "condition"}
+    pointwise: ClassVar = True
 
     def forward(self, xp: Any, condition: Any, x: Any, y: Any) -> Any:
         return select(xp, condition, x, y)
@@ -61,6 +62,7 @@ class Clamp(Gate):
     """x kept between two numbers (or None); the gradient passes inside and at a bound."""
 
     needs: ClassVar = {"x": "x"}
+    pointwise: ClassVar = True
 
     def forward(self, xp: Any, x: Any, *, least: float | None, most: float | None) -> Any:
         return xp.clip(x, least, most).astype(x.dtype, copy=False)

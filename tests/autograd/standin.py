@@ -7,7 +7,6 @@ functions that CuPy 14 does not have. `gpu` in `tests/conftest.py` puts it in Cu
 from __future__ import annotations
 
 import importlib
-import sys
 import types
 
 import numpy as np
@@ -153,13 +152,13 @@ class FakeCupy(Library):
         return FakeArray(value.host if isinstance(value, FakeArray) else value)
 
 
-def install(monkeypatch):
-    """The stand-in in CuPy's place, for one test."""
+NAMES = ("cupy", "cupyx.scipy.special", "cupyx.scipy.linalg")
+
+
+def put(place):
+    """The stand-in, its modules handed to `place(name, module)`."""
     cupy = FakeCupy()
-    monkeypatch.setitem(sys.modules, "cupy", cupy)
-    for name in ("special", "linalg"):
-        host = importlib.import_module(f"scipy.{name}")
-        monkeypatch.setitem(
-            sys.modules, f"cupyx.scipy.{name}", Library(f"cupyx.scipy.{name}", host)
-        )
+    place("cupy", cupy)
+    for name in NAMES[1:]:
+        place(name, Library(name, importlib.import_module(name.removeprefix("cupyx."))))
     return cupy

@@ -7,6 +7,7 @@ parity tests hand it a source that hypothesis controls and shrinks; where one ca
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -90,6 +91,34 @@ def found(module: Any, name: str) -> Any:
     for part in name.split("."):
         thing = getattr(thing, part, None)
     return getattr(module.Tensor, name) if thing is None else thing
+
+
+def with_elements(draw: Callable[[Draw], Call], leaf: Callable[[np.ndarray], Any]) -> Call:
+    """The first call drawn all of whose tensors have elements, if any has."""
+    for seed in range(30):
+        drawn = draw(Draw(seed))
+        seen: list[int] = []
+        _sizes(made((drawn.args, drawn.kwargs), leaf, _ANYTHING), seen)
+        if all(seen):
+            break
+    return drawn
+
+
+class _Anything:
+    def __getattr__(self, name: str) -> Any:
+        return name
+
+
+_ANYTHING = _Anything()
+
+
+def _sizes(value: Any, seen: list[int]) -> None:
+    if hasattr(value, "shape"):
+        seen.append(math.prod(value.shape))
+    for part in value if isinstance(value, (list, tuple)) else ():
+        _sizes(part, seen)
+    for part in value.values() if isinstance(value, dict) else ():
+        _sizes(part, seen)
 
 
 class Draw:

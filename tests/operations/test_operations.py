@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from drawing import Draw, found, made, retyped
+from drawing import found, made, retyped, with_elements
 from tables import CALLS
 
 import tapegrad as tg
@@ -22,20 +22,9 @@ def parts(result):
     return [part for part in found if isinstance(part, tg.Tensor)]
 
 
-def arrays(drawn):
-    """The arrays that the tensors of a call hold."""
-    found = []
-    made((drawn.args, drawn.kwargs), lambda array: found.append(array) or tg.tensor(array), tg)
-    return found
-
-
 def of_elements(name):
-    """The first call of an operation that has an element to differentiate by, if any has."""
-    for seed in range(20):
-        drawn = CALLS[name](Draw(seed))
-        if all(array.size for array in arrays(drawn)):
-            break
-    return drawn
+    """A call of an operation with something to differentiate by."""
+    return with_elements(CALLS[name], tg.tensor)
 
 
 @pytest.mark.parametrize("dtype", HALVES_AND_FLOATS, ids=str)
