@@ -1,42 +1,33 @@
-"""Activation functions that are not gates, composed so that they stay finite and smooth."""
+"""Smooth activations, gates between halves, and softmax in its variants; finite however far out."""
 
 from __future__ import annotations
 
 import math
+import warnings
+from typing import Any
 
 from tapegrad.autograd import Tensor
 from tapegrad.autograd import operations as ops
+from tapegrad.autograd.errors import ArgumentError, ShapeError
+from tapegrad.autograd.gates import activation as gates
+from tapegrad.autograd.operations.arguments import normalize_dim, numpy_names
+
+from .arguments import computed, float_tensor
 
 __all__ = [
-    "elu",
     "gelu",
-    "leaky_relu",
+    "glu",
+    "gumbel_softmax",
+    "log_softmax",
+    "logsigmoid",
+    "mish",
     "silu",
+    "softmax",
+    "softmin",
     "softplus",
+    "softsign",
+    "tanhshrink",
 ]
-
-
-def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
-    """`x` where positive, `negative_slope * x` elsewhere; the slope holds at 0 too.
-
-    >>> import tapegrad as tg
-    >>> from tapegrad.nn import functional as F
-    >>> F.leaky_relu(tg.tensor([-1.0, 2.0]), 0.5).tolist()
-    [-0.5, 2.0]
-    """
-    return ops.where(input > 0, input, input * negative_slope)
-
-
-def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
-    """`x` where positive, `alpha * (exp(x) - 1)` elsewhere.
-
-    >>> import tapegrad as tg
-    >>> from tapegrad.nn import functional as F
-    >>> F.elu(tg.tensor([-1e4, 2.0])).tolist()
-    [-1.0, 2.0]
-    """
-    # The branch not taken is kept from overflowing: infinity times a zero gradient is NaN.
-    return ops.where(input > 0, input, ops.expm1(ops.clamp(input, max=0.0)) * alpha)
 
 
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
@@ -55,26 +46,32 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     >>> round(F.gelu(tg.tensor(1.0)).item(), 4)
     0.8413
     """
-    if approximate == "none":
-        twice_phi = ops.erf(input * math.sqrt(0.5)) + 1
-    elif approximate == "tanh":
-        near = ops.clamp(input, -10.0, 10.0)  # beyond, tanh is 1 and a half-precision cube infinite
-        cubic = near + ops.square(near) * near * 0.044715
-        twice_phi = ops.tanh(cubic * math.sqrt(2 / math.pi)) + 1
-    else:
-        raise ValueError(f"gelu: approximate must be 'none' or 'tanh', not {approximate!r}")
-    return input * twice_phi * 0.5
+    found = {"none": gates.gelu, "tanh": gates.gelu_tanh}.get(approximate)
+    if found is None:
+        raise ArgumentError(f"gelu: approximate must be 'none' or 'tanh', not {approximate!r}")
+    return found(float_tensor("gelu", input))
 
 
-def silu(input: Tensor) -> Tensor:
-    """`x sigmoid(x)`.
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
+    """`x sigmoid(x)`, also called swish.
 
     >>> import tapegrad as tg
     >>> from tapegrad.nn import functional as F
     >>> round(F.silu(tg.tensor(1.0)).item(), 4)
     0.7311
     """
-    return input * ops.sigmoid(input)
+    return computed("silu", float_tensor("silu", input), inplace, gates.silu)
+
+
+def mish(input: Tensor, inplace: bool = False) -> Tensor:
+    """`x tanh(softplus(x))` (Misra, 2019).
+
+    >>> import tapegrad as tg
+    >>> from tapegrad.nn import functional as F
+    >>> F.mish(tg.tensor([-1.0, 0.0, 1.0]))
+    tensor([-0.3034,  0.0000,  0.8651])
+    """
+    return computed("mish", float_tensor("mish", input), inplace, gates.mish)
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
@@ -85,11 +82,136 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
     >>> round(F.softplus(tg.tensor(0.0)).item(), 4)
     0.6931
     """
-    scaled = input * beta
-    return ops.where(scaled > threshold, input, log1p_exp(scaled) / beta)
+    return gates.softplus(float_tensor("softplus", input), beta=beta, threshold=threshold)
 
 
 def log1p_exp(x: Tensor) -> Tensor:
     """`log(1 + exp(x))`, exact for any x, with the right slope (1/2) and curvature at 0."""
-    # The branch for x = 0 is x itself, not |x|, whose slope there is 0.
-    return ops.relu(x) + ops.log1p(ops.exp(ops.where(x > 0, -x, x)))
+    return gates.softplus(x, beta=1.0, threshold=math.inf)
+
+
+def logsigmoid(input: Tensor) -> Tensor:
+    """`log(sigmoid(x))`, exact for any `x`.
+
+    >>> import tapegrad as tg
+    >>> from tapegrad.nn import functional as F
+    >>> F.logsigmoid(tg.tensor([-1e4, 0.0]))
+    tensor([-1.0000e+04, -6.9315e-01])
+    """
+    return 0.0 - log1p_exp(-float_tensor("logsigmoid", input))
+
+
+def softsign(input: Tensor) -> Tensor:
+    """`x / (1 + |x|)`.
+
+    >>> import tapegrad as tg
+    >>> from tapegrad.nn import functional as F
+    >>> F.softsign(tg.tensor([-3.0, 1.0])).tolist()
+    [-0.75, 0.5]
+    """
+    return input / (abs(input) + 1)
+
+
+def tanhshrink(input: Tensor) -> Tensor:
+    """`x - tanh(x)`.
+
+    >>> import tapegrad as tg
+    >>> from tapegrad.nn import functional as F
+    >>> F.tanhshrink(tg.tensor([0.0, 20.0])).tolist()
+    [0.0, 19.0]
+    """
+    return input - ops.tanh(input)
+
+
+@numpy_names
+def glu(input: Tensor, dim: int = -1) -> Tensor:
+    """`a sigmoid(b)`, a and b the halves of a dimension (Dauphin et al., 2017).
+
+    >>> import tapegrad as tg
+    >>> from tapegrad.nn import functional as F
+    >>> F.glu(tg.tensor([4.0, 6.0, 0.0, 1e4])).tolist()
+    [2.0, 6.0]
+    """
+    shape = float_tensor("glu", input)._data.shape
+    if not shape:
+        raise ShapeError("glu: a tensor of 0 dimensions has no halves")
+    dim = normalize_dim("glu", dim, len(shape))
+    if shape[dim] % 2:
+        raise ShapeError(f"glu: the size of dim {dim} must be even, got shape {tuple(shape)}")
+    value, gate = ops.split(input, shape[dim] // 2, dim) if shape[dim] else (input, input)
+    return value * ops.sigmoid(gate)
+
+
+@numpy_names
+def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Any:
+    """`exp(x_i) / sum_j exp(x_j)` along a dimension.
+
+    Without a `dim` it is the first of tensors of 0, 1 and 3 dimensions, the second of others, with
+    a warning; `dtype` converts first.
+
+    >>> import tapegrad as tg
+    >>> from tapegrad.nn import functional as F
+    >>> F.softmax(tg.tensor([1e4, 1e4, -1e4]), dim=0).tolist()
+    [0.5, 0.5, 0.0]
+    """
+    return ops.softmax(input, _chosen("softmax", input, dim, _stacklevel), dtype)
+
+
+@numpy_names
+def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Any:
+    """`softmax(-x)`.
+
+    >>> import tapegrad as tg
+    >>> from tapegrad.nn import functional as F
+    >>> F.softmin(tg.tensor([1e4, 1e4, -1e4]), dim=0).tolist()
+    [0.0, 0.0, 1.0]
+    """
+    return ops.softmax(-input, _chosen("softmin", input, dim, _stacklevel), dtype)
+
+
+@numpy_names
+def log_softmax(
+    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None
+) -> Any:
+    """`log(softmax(x))` along a dimension, without overflow; `dim` as in `softmax`.
+
+    >>> import tapegrad as tg
+    >>> from tapegrad.nn import functional as F
+    >>> F.log_softmax(tg.tensor([1e4, 0.0]), dim=0).tolist()
+    [0.0, -10000.0]
+    """
+    return ops.log_softmax(input, _chosen("log_softmax", input, dim, _stacklevel), dtype)
+
+
+def _chosen(name: str, input: Any, dim: int | None, stacklevel: int) -> int:
+    """The dimension that PyTorch takes when told none."""
+    if dim is not None:
+        return dim
+    warnings.warn(f"{name}: name a dimension, the choice without one is historic", stacklevel=3)
+    return 0 if input.ndim in (0, 1, 3) else 1
+
+
+@numpy_names
+def gumbel_softmax(
+    logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1
+) -> Tensor:
+    """A sample from the categorical distribution of `logits`, softened so that it has a gradient.
+
+    `softmax((logits + g) / tau)` with Gumbel noise g (Jang et al., 2017). With `hard` the value is
+    one-hot and the gradient that of the soft sample. `eps` does nothing, as in PyTorch.
+
+    >>> import tapegrad as tg
+    >>> from tapegrad.nn import functional as F
+    >>> F.gumbel_softmax(tg.zeros(2, 3), hard=True).sum(1).tolist()
+    [1.0, 1.0]
+    """
+    drawn = float_tensor("gumbel_softmax", logits)._drawn("standard_exponential", None)
+    soft = ops.softmax((logits - ops.log(drawn).to(logits.dtype)) / tau, dim)
+    if not hard:
+        return soft
+    shape = [1] * logits.ndim
+    if shape:
+        shape[dim] = logits.shape[dim]
+    places = ops.arange(math.prod(shape), device=logits.device).reshape(shape)
+    winner = soft.detach().argmax(dim, keepdim=True) == places
+    return winner.to(logits.dtype) - soft.detach() + soft

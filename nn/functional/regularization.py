@@ -1,20 +1,28 @@
-"""Dropout: zeros at random in training."""
+"""Dropout: noise in training, of elements or of whole channels, and none in evaluation."""
 
 from __future__ import annotations
 
+import math
+
 from tapegrad.autograd import Tensor
 from tapegrad.autograd import operations as ops
+from tapegrad.autograd.engine import describe
+from tapegrad.autograd.errors import ShapeError
 
-__all__ = ["dropout"]
+from .arguments import check_probability, computed, float_tensor
+from .rectifiers import SELU_ALPHA, SELU_SCALE
+
+__all__ = [
+    "alpha_dropout",
+    "dropout",
+    "dropout1d",
+    "dropout2d",
+    "dropout3d",
+    "feature_alpha_dropout",
+]
 
 
-def check_probability(name: str, p: float) -> None:
-    """Refuse what is not a probability, NaN included."""
-    if not 0.0 <= p <= 1.0:
-        raise ValueError(f"{name}: p must be between 0 and 1, not {p}")
-
-
-def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Zero each element with probability p and scale the rest by `1 / (1 - p)`.
 
     The expectation is the input, so that nothing is to be done in evaluation (Srivastava et al.,
@@ -24,6 +32,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
         input: any shape.
         p: the probability of a zero. Default: 0.5.
         training: False returns the input. Default: True.
+        inplace: whether `input` holds the result. Default: False.
 
     Raises:
         ValueError: if p is not between 0 and 1.
@@ -33,10 +42,125 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     >>> set(F.dropout(tg.ones(1000), 0.75).tolist()) == {0.0, 4.0}
     True
     """
-    check_probability("dropout", p)
+    return _dropped("dropout", input, p, training, inplace)
+
+
+def dropout1d(
+    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Tensor:
+    """Dropout of whole channels of (N, C, L) or (C, L).
+
+    >>> import tapegrad as tg
+    >>> from tapegrad.nn import functional as F
+    >>> y = F.dropout1d(tg.ones(4, 25, 2))
+    >>> bool((y[..., 0] == y[..., 1]).all())
+    True
+    """
+    if input.ndim not in (2, 3):
+        raise ShapeError(f"dropout1d: expected (N, C, L) or (C, L), got {describe(input)}")
+    return _dropped("dropout1d", input, p, training, inplace, input.ndim - 1)
+
+
+def dropout2d(
+    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Tensor:
+    """Dropout of whole channels of (N, C, H, W) (Tompson et al., 2015).
+
+    As in PyTorch, three dimensions are read as (N, C, L).
+
+    >>> import tapegrad as tg
+    >>> from tapegrad.nn import functional as F
+    >>> y = F.dropout2d(tg.ones(4, 25, 2, 2)).flatten(2)
+    >>> bool((y[..., :1] == y).all())
+    True
+    """
+    return _dropped("dropout2d", input, p, training, inplace, 2)
+
+
+def dropout3d(
+    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Tensor:
+    """Dropout of whole channels of (N, C, D, H, W) or (C, D, H, W).
+
+    >>> import tapegrad as tg
+    >>> from tapegrad.nn import functional as F
+    >>> set(F.dropout3d(tg.ones(99, 2, 2, 2), 0.75)[:, 0, 0, 0].tolist()) == {0.0, 4.0}
+    True
+    """
+    return _dropped("dropout3d", input, p, training, inplace, 1 if input.ndim == 4 else 2)
+
+
+def alpha_dropout(
+    input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
+) -> Tensor:
+    """Dropout to the value of SELU at minus infinity, which keeps mean 0 and variance 1.
+
+    The result is scaled and shifted for that; for layers between SELUs (Klambauer et al., 2017).
+
+    >>> import tapegrad as tg
+    >>> from tapegrad.nn import functional as F
+    >>> y = F.alpha_dropout(tg.randn(100_000), 0.2, training=True)
+    >>> abs(y.mean().item()) < 0.03, abs(y.std().item() - 1) < 0.03
+    (True, True)
+    """
+    return _masked("alpha_dropout", input, p, training, inplace)
+
+
+def feature_alpha_dropout(
+    input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
+) -> Tensor:
+    """Alpha dropout of whole channels, the second dimension.
+
+    >>> import tapegrad as tg
+    >>> from tapegrad.nn import functional as F
+    >>> y = F.feature_alpha_dropout(tg.ones(4, 25, 2), training=True)
+    >>> bool((y[..., 0] == y[..., 1]).all())
+    True
+    """
+    return _masked("feature_alpha_dropout", input, p, training, inplace, 2)
+
+
+def _channels(name: str, input: Tensor, lead: int) -> tuple[int, ...]:
+    """The shape of one number for each channel: the sizes of the first `lead` dimensions."""
+    if input.ndim < 2:
+        raise ShapeError(f"{name}: expected channels of several elements, got {describe(input)}")
+    return (*input.shape[:lead], *(1 for _ in input.shape[lead:]))
+
+
+def _kept(name: str, input: Tensor, p: float, lead: int | None) -> Tensor:
+    """Which elements stay, or which channels."""
+    shape = float_tensor(name, input).shape if lead is None else _channels(name, input, lead)
+    return ops.rand(*shape, device=input.device) >= p
+
+
+def _dropped(
+    name: str, input: Tensor, p: float, training: bool, inplace: bool, lead: int | None = None
+) -> Tensor:
+    check_probability(name, p)
     if not training or p == 0.0:
         return input
     # Selecting keeps one byte an element for the backward, a multiplied mask would keep four; and
     # an infinite element that is dropped becomes 0, not NaN.
-    kept = ops.rand(input.shape, device=input.device) >= p
-    return ops.where(kept, input * (1 / (1 - p) if p < 1.0 else 1.0), 0.0)
+    kept = _kept(name, input, p, lead)
+    scale = 1 / (1 - p) if p < 1.0 else 1.0
+    return computed(name, input, inplace, lambda x: ops.where(kept, x * scale, 0.0))
+
+
+def _masked(
+    name: str, input: Tensor, p: float, training: bool, inplace: bool, lead: int | None = None
+) -> Tensor:
+    check_probability(name, p)
+    if not training or p == 0.0:
+        return input
+    kept = _kept(name, input, p, lead)
+    if p == 1.0:
+        return computed(name, input, inplace, lambda x: ops.where(kept, x, 0.0))
+    floor = -SELU_ALPHA * SELU_SCALE
+    scale = 1 / math.sqrt((1 - p) * (1 + p * floor * floor))
+    shift = -scale * floor * p
+    return computed(
+        name,
+        input,
+        inplace,
+        lambda x: ops.where(kept, x * scale + shift, floor * scale + shift),
+    )

@@ -6,44 +6,7 @@ from tapegrad.autograd import Tensor
 
 from .. import functional as F
 from .module import Module
-
-
-class ReLU(Module):
-    """`max(0, x)`.
-
-    >>> import tapegrad as tg
-    >>> from tapegrad import nn
-    >>> nn.ReLU()(tg.tensor([-1.0, 0.0, 2.0])).tolist()
-    [0.0, 0.0, 2.0]
-    """
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Element by element; the same shape."""
-        return F.relu(input)
-
-
-class LeakyReLU(Module):
-    """`x` where positive, `negative_slope * x` elsewhere.
-
-    Args:
-        negative_slope: Default: 0.01.
-
-    >>> import tapegrad as tg
-    >>> from tapegrad import nn
-    >>> nn.LeakyReLU(0.5)(tg.tensor([-1.0, 0.0, 2.0])).tolist()
-    [-0.5, 0.0, 2.0]
-    """
-
-    def __init__(self, negative_slope: float = 0.01) -> None:
-        super().__init__()
-        self.negative_slope = negative_slope
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Element by element; the same shape."""
-        return F.leaky_relu(input, self.negative_slope)
-
-    def extra_repr(self) -> str:
-        return f"negative_slope={self.negative_slope}"
+from .rectifiers import InPlace
 
 
 class Sigmoid(Module):
@@ -86,7 +49,7 @@ class Softmax(Module):
     [[0.25, 0.25, 0.25, 0.25]]
     """
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int | None = None) -> None:
         super().__init__()
         self.dim = dim
 
@@ -110,7 +73,7 @@ class LogSoftmax(Module):
     [0.0, -10000.0]
     """
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int | None = None) -> None:
         super().__init__()
         self.dim = dim
 
@@ -148,30 +111,6 @@ class Softplus(Module):
         return f"beta={self.beta}, threshold={self.threshold}"
 
 
-class ELU(Module):
-    """`x` where positive, `alpha * (exp(x) - 1)` elsewhere (Clevert et al., 2016).
-
-    Args:
-        alpha: minus the limit at minus infinity. Default: 1.
-
-    >>> import tapegrad as tg
-    >>> from tapegrad import nn
-    >>> nn.ELU(alpha=2.0)(tg.tensor([-1e4, 0.0, 3.0])).tolist()
-    [-2.0, 0.0, 3.0]
-    """
-
-    def __init__(self, alpha: float = 1.0) -> None:
-        super().__init__()
-        self.alpha = alpha
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Element by element; the same shape."""
-        return F.elu(input, self.alpha)
-
-    def extra_repr(self) -> str:
-        return f"alpha={self.alpha}"
-
-
 class GELU(Module):
     """`x * Phi(x)`, Phi the standard normal distribution function (Hendrycks and Gimpel, 2016).
 
@@ -197,8 +136,11 @@ class GELU(Module):
         return f"approximate={self.approximate!r}"
 
 
-class SiLU(Module):
+class SiLU(InPlace):
     """`x * sigmoid(x)`, also called swish (Elfwing et al., 2018).
+
+    Args:
+        inplace: whether the input holds the result. Default: False.
 
     >>> import tapegrad as tg
     >>> from tapegrad import nn
@@ -208,4 +150,132 @@ class SiLU(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Element by element; the same shape."""
-        return F.silu(input)
+        return F.silu(input, self.inplace)
+
+
+class Mish(InPlace):
+    """`x * tanh(softplus(x))` (Misra, 2019).
+
+    Args:
+        inplace: whether the input holds the result. Default: False.
+
+    >>> import tapegrad as tg
+    >>> from tapegrad import nn
+    >>> nn.Mish()(tg.tensor([-1.0, 0.0, 1.0]))
+    tensor([-0.3034,  0.0000,  0.8651])
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Element by element; the same shape."""
+        return F.mish(input, self.inplace)
+
+
+class LogSigmoid(Module):
+    """`log(sigmoid(x))`.
+
+    >>> import tapegrad as tg
+    >>> from tapegrad import nn
+    >>> nn.LogSigmoid()(tg.tensor([0.0, 1e4]))
+    tensor([-0.6931,  0.0000])
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Element by element; the same shape."""
+        return F.logsigmoid(input)
+
+
+class Softsign(Module):
+    """`x / (1 + |x|)`.
+
+    >>> import tapegrad as tg
+    >>> from tapegrad import nn
+    >>> nn.Softsign()(tg.tensor([-3.0, 1.0])).tolist()
+    [-0.75, 0.5]
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Element by element; the same shape."""
+        return F.softsign(input)
+
+
+class Tanhshrink(Module):
+    """`x - tanh(x)`.
+
+    >>> import tapegrad as tg
+    >>> from tapegrad import nn
+    >>> nn.Tanhshrink()(tg.tensor([0.0, 20.0])).tolist()
+    [0.0, 19.0]
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Element by element; the same shape."""
+        return F.tanhshrink(input)
+
+
+class GLU(Module):
+    """`a * sigmoid(b)`, a and b the halves of a dimension (Dauphin et al., 2017).
+
+    Args:
+        dim: the dimension that is halved. Default: the last.
+
+    >>> import tapegrad as tg
+    >>> from tapegrad import nn
+    >>> nn.GLU()(tg.tensor([4.0, 6.0, 0.0, 1e4])).tolist()
+    [2.0, 6.0]
+    """
+
+    def __init__(self, dim: int = -1) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Half as large along `dim`."""
+        return F.glu(input, self.dim)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}"
+
+
+class Softmin(Module):
+    """`softmax(-x)` along a dimension.
+
+    Args:
+        dim: the dimension whose entries sum to one.
+
+    >>> import tapegrad as tg
+    >>> from tapegrad import nn
+    >>> nn.Softmin(dim=0)(tg.tensor([0.0, 1e4])).tolist()
+    [1.0, 0.0]
+    """
+
+    def __init__(self, dim: int | None = None) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Probabilities; the same shape."""
+        return F.softmin(input, self.dim)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}"
+
+
+class Softmax2d(Module):
+    """Softmax over the channels at each place of an image.
+
+    Shape:
+        (N, C, H, W) or (C, H, W), in and out.
+
+    >>> import tapegrad as tg
+    >>> from tapegrad import nn
+    >>> nn.Softmax2d()(tg.zeros(2, 1, 1)).flatten().tolist()
+    [0.5, 0.5]
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Probabilities; the same shape."""
+        if input.ndim not in (3, 4):
+            raise ValueError(
+                f"Softmax2d: expected (N, C, H, W) or (C, H, W), got shape {tuple(input.shape)}"
+            )
+        return F.softmax(input, -3)

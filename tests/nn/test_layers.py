@@ -96,13 +96,22 @@ def test_flatten_and_unflatten_undo_each_other():
 # Activations
 
 SMOOTH = {
+    "mish": F.mish,
+    "logsigmoid": lambda x: -F.logsigmoid(-x),
     "softplus": F.softplus,
     "softplus sharp": lambda x: F.softplus(x, beta=2.0, threshold=30.0),
     "gelu": F.gelu,
     "gelu tanh": lambda x: F.gelu(x, approximate="tanh"),
     "silu": F.silu,
 }
-KINKED = {"leaky_relu": F.leaky_relu, "elu": lambda x: F.elu(x, alpha=0.7)}
+KINKED = {
+    "leaky_relu": F.leaky_relu,
+    "elu": lambda x: F.elu(x, alpha=0.7),
+    "celu": lambda x: F.celu(x, 1.5),
+    "hardswish": F.hardswish,
+    "softshrink": lambda x: F.softshrink(x, 0.2) + 0.2,
+    "hardshrink": F.hardshrink,
+}
 
 
 @pytest.mark.parametrize("name", SMOOTH)
@@ -184,6 +193,131 @@ def test_activation_layers_hand_on_their_settings(layer, function):
     assert layer(points()).tolist() == function(points()).tolist()
 
 
+@pytest.mark.parametrize(
+    ("layer", "function"),
+    [
+        (nn.CELU(0.5), lambda x: F.celu(x, 0.5)),
+        (nn.GLU(0), lambda x: F.glu(x, 0)),
+        (nn.Hardshrink(1.0), lambda x: F.hardshrink(x, 1.0)),
+        (nn.Hardtanh(-2.0, 2.0), lambda x: F.hardtanh(x, -2.0, 2.0)),
+        (nn.Softmin(0), lambda x: F.softmin(x, 0)),
+        (nn.Softshrink(1.0), lambda x: F.softshrink(x, 1.0)),
+        (nn.Threshold(0.4, 9.0), lambda x: F.threshold(x, 0.4, 9.0)),
+        (nn.PReLU(init=0.5), lambda x: F.leaky_relu(x, 0.5)),
+        (nn.RReLU(0.2, 0.4).eval(), lambda x: F.leaky_relu(x, 0.3)),
+    ],
+    ids=lambda value: repr(value) if isinstance(value, nn.Module) else "",
+)
+def test_more_activation_layers_hand_on_their_settings(layer, function):
+    x = points()[:6]
+    np.testing.assert_allclose(
+        layer(x.to(tg.float32)).detach().numpy(),
+        function(x.to(tg.float32)).detach().numpy(),
+        rtol=1e-6,
+    )
+
+
+@pytest.mark.parametrize(
+    ("function", "corners", "slopes"),
+    [
+        (F.relu6, [0.0, 6.0], [0.0, 0.0]),
+        (F.hardtanh, [-1.0, 1.0], [0.0, 0.0]),
+        (F.hardsigmoid, [-3.0, 3.0], [0.0, 0.0]),
+        (F.hardswish, [-3.0, 3.0], [0.0, 1.0]),
+        (F.hardshrink, [-0.5, 0.5], [0.0, 0.0]),
+        (F.softshrink, [-0.5, 0.5], [0.0, 0.0]),
+        (lambda x: F.threshold(x, 1.0, 5.0), [1.0], [0.0]),
+        (lambda x: F.prelu(x, tg.tensor([0.25])), [0.0], [0.25]),
+        (lambda x: F.celu(x, 2.0), [0.0], [1.0]),
+        (lambda x: F.selu(x).div(F.selu(tg.tensor(1.0))), [0.0], [1.6732632]),
+    ],
+)
+def test_gradients_at_corners_are_pytorchs(function, corners, slopes):
+    x = tg.tensor(corners, requires_grad=True)
+    function(x).sum().backward()
+    assert x.grad.tolist() == pytest.approx(slopes)
+
+
+@pytest.mark.parametrize("function", [F.hardshrink, F.softshrink, F.hardtanh, F.relu6, F.elu])
+def test_nan_stays_nan(function):
+    assert math.isnan(function(tg.tensor(math.nan)).item())
+
+
+def test_hardsigmoid_has_its_slope():
+    x = tg.tensor([-2.5, -0.3, 0.4, 1.7], dtype=tg.float64, requires_grad=True)
+    assert gradcheck(F.hardsigmoid, x)
+    assert gradgradcheck(F.hardsigmoid, x)
+
+
+@pytest.mark.parametrize("function", [F.softplus, F.logsigmoid, F.mish, F.silu, F.gelu, F.elu])
+def test_second_derivatives_stay_finite_far_out(function):
+    x = tg.tensor([-1e4, 1e4], requires_grad=True)
+    (slope,) = tg.autograd.grad(function(x).sum(), x, create_graph=True)
+    (bend,) = tg.autograd.grad(slope.sum(), x)
+    assert bend.tolist() == pytest.approx([0.0, 0.0], abs=1e-30)
+
+
+def test_activations_in_place_write_and_refuse_leaves():
+    x = tg.tensor([-1.0, 2.0])
+    assert F.relu(x, inplace=True) is x
+    assert x.tolist() == [0.0, 2.0]
+    assert F.elu_(x) is F.leaky_relu_(x) is x
+    leaf = tg.tensor([-1.0, 2.0], requires_grad=True)
+    with pytest.raises(RuntimeError, match="a leaf that requires a gradient"):
+        nn.SiLU(inplace=True)(leaf)
+    y = leaf * 2
+    F.hardtanh_(y).sum().backward()
+    assert y.tolist() == [-1.0, 1.0]
+    assert leaf.grad.tolist() == [0.0, 0.0]
+
+
+def test_activations_refuse_integers():
+    with pytest.raises(TypeError, match=r"silu: expected a floating tensor, got int64\[3\]"):
+        F.silu(tg.arange(3))
+
+
+def test_softmax_without_a_dimension_warns_and_takes_pytorchs():
+    with pytest.warns(UserWarning, match="name a dimension"):
+        assert F.softmax(tg.zeros(1, 2)).tolist() == [[0.5, 0.5]]
+
+
+# Random activations
+
+
+def test_rrelu_draws_slopes_between_its_bounds_and_the_gradient_has_them():
+    tg.manual_seed(0)
+    x = -tg.ones(10_000)
+    x.requires_grad_()
+    y = F.rrelu(x, 0.2, 0.6, training=True)
+    y.sum().backward()
+    slopes = -y.detach().numpy()
+    assert 0.2 <= slopes.min() < 0.21
+    assert 0.59 < slopes.max() <= 0.6
+    assert slopes.mean() == pytest.approx(0.4, abs=0.01)
+    np.testing.assert_allclose(x.grad.numpy(), slopes)
+    assert F.rrelu(tg.ones(3), training=True).tolist() == [1.0, 1.0, 1.0]
+
+
+def test_gumbel_softmax_samples_the_distribution_of_its_logits():
+    tg.manual_seed(0)
+    logits = tg.tensor([math.log(0.2), math.log(0.8)]).expand(10_000, 2)
+    drawn = F.gumbel_softmax(logits, tau=0.5, hard=True)
+    assert set(drawn.flatten().tolist()) == {0.0, 1.0}
+    assert drawn.mean(0).tolist() == pytest.approx([0.2, 0.8], abs=0.02)
+    soft = F.gumbel_softmax(logits, tau=0.5)
+    np.testing.assert_allclose(soft.sum(-1).numpy(), 1, rtol=1e-5)
+
+
+def test_gumbel_softmax_hard_has_the_gradient_of_the_soft_sample():
+    grads = []
+    for hard in (False, True):
+        tg.manual_seed(5)
+        x = tg.tensor([[0.3, -0.2, 0.9]], dtype=tg.float64, requires_grad=True)
+        (F.gumbel_softmax(x, hard=hard, dim=1) * tg.tensor([1.0, 2.0, 4.0])).sum().backward()
+        grads.append(x.grad.numpy())
+    np.testing.assert_allclose(*grads)
+
+
 # Dropout
 
 
@@ -228,3 +362,211 @@ def test_dropout_wants_a_probability(p):
         nn.Dropout(p)
     with pytest.raises(ValueError, match="dropout: p must be between 0 and 1"):
         F.dropout(tg.ones(1), p)
+
+
+CHANNELS = {
+    "dropout1d": (20, 30, 5),
+    "dropout2d": (20, 30, 2, 3),
+    "dropout3d": (20, 30, 2, 2, 2),
+    "feature_alpha_dropout": (20, 30, 4),
+}
+
+
+@pytest.mark.parametrize("name", CHANNELS)
+def test_channel_dropout_keeps_or_drops_channels_whole(name):
+    tg.manual_seed(0)
+    y = getattr(F, name)(tg.ones(CHANNELS[name]), 0.4, training=True).reshape(600, -1)
+    assert (y == y[:, :1]).all().item()
+    assert (y[:, 0] == y[:, 0].amin()).sum().item() == pytest.approx(240, abs=40)
+
+
+def test_channel_dropout_of_one_example():
+    y = F.dropout1d(tg.ones(50, 3))
+    assert (y == y[:, :1]).all().item()
+    assert 0 < (y[:, 0] == 0).sum().item() < 50
+    y = F.dropout3d(tg.ones(50, 1, 2, 2)).flatten(1)
+    assert (y == y[:, :1]).all().item()
+    assert 0 < (y[:, 0] == 0).sum().item() < 50
+    with pytest.raises(RuntimeError, match="dropout1d: expected"):
+        F.dropout1d(tg.ones(3))
+
+
+@pytest.mark.parametrize("name", ["alpha_dropout", "feature_alpha_dropout"])
+def test_alpha_dropout_keeps_mean_and_variance(name):
+    tg.manual_seed(0)
+    y = getattr(F, name)(tg.randn(400, 250), 0.3, training=True)
+    assert y.mean().item() == pytest.approx(0.0, abs=0.02)
+    assert y.std().item() == pytest.approx(1.0, abs=0.02)
+    assert not getattr(F, name)(tg.ones(2, 3), 1.0, training=True).any().item()
+
+
+@pytest.mark.parametrize("name", ["alpha_dropout", *CHANNELS])
+def test_noise_is_reproducible_and_off_in_evaluation(name):
+    x = tg.ones(4, 5, 3, 2, 2) if name == "dropout3d" else tg.ones(4, 5, 3)
+    drawn = []
+    for _ in range(2):
+        tg.manual_seed(7)
+        drawn.append(getattr(F, name)(x, training=True).tolist())
+    assert drawn[0] == drawn[1]
+    assert getattr(F, name)(x, training=False) is x
+
+
+# Normalisation
+
+NORMS = {
+    "batch": lambda x: F.batch_norm(x, None, None, training=True),
+    "instance": F.instance_norm,
+    "layer": lambda x: F.layer_norm(x, x.shape[1:]),
+    "group": lambda x: F.group_norm(x, 1),
+}
+
+
+@pytest.mark.parametrize("name", NORMS)
+def test_a_large_mean_costs_no_digits(name):
+    noise = np.random.default_rng(0).standard_normal((4, 3, 256))
+    x = (noise + 1e4).astype(np.float32)
+    exact = NORMS[name](tg.tensor(x.astype(np.float64))).numpy()
+    np.testing.assert_allclose(NORMS[name](tg.tensor(x)).numpy(), exact, atol=1e-5)
+    for dtype in (tg.float32, tg.float64):
+        given = tg.tensor(x, dtype=dtype, requires_grad=True)
+        (NORMS[name](given) * tg.tensor(noise, dtype=dtype) ** 2).sum().backward()
+        if dtype == tg.float32:
+            ours = given.grad.numpy()
+    np.testing.assert_allclose(ours, given.grad.numpy(), atol=2e-5 * np.abs(ours).max())
+
+
+@pytest.mark.parametrize("name", NORMS)
+def test_a_constant_has_no_variance_and_becomes_0(name):
+    x = tg.full((2, 3, 7), 1e4 / 3, requires_grad=True)
+    y = NORMS[name](x)
+    y.sum().backward()
+    assert not y.any().item()
+    assert x.grad.isfinite().all().item()
+
+
+@pytest.mark.parametrize("name", [*NORMS, "rms"])
+@pytest.mark.parametrize("affine", [False, True])
+def test_the_fused_gradient_is_the_composed_one(name, affine):
+    stream = np.random.default_rng(1)
+    shape = (3, 4, 5)
+    sizes = {"layer": (5,), "rms": (4, 5)}.get(name, (4,))
+    x, *scales = (
+        tg.tensor(stream.standard_normal(size), requires_grad=True)
+        for size in (shape, *([sizes] * 2 if affine else []))
+    )
+    scales = scales[:1] if name == "rms" else scales
+    out = {
+        "batch": lambda: F.batch_norm(x, None, None, *scales, training=True),
+        "instance": lambda: F.instance_norm(x, None, None, *scales),
+        "layer": lambda: F.layer_norm(x, sizes, *scales),
+        "group": lambda: F.group_norm(x, 2, *scales),
+        "rms": lambda: F.rms_norm(x, sizes, *scales),
+    }[name]()
+    seed = tg.tensor(stream.standard_normal(shape))
+    fused = tg.autograd.grad(out, [x, *scales], seed, retain_graph=True)
+    composed = tg.autograd.grad(out, [x, *scales], seed, create_graph=True)
+    for a, b in zip(fused, composed, strict=True):
+        np.testing.assert_allclose(a.numpy(), b.detach().numpy(), rtol=1e-10, atol=1e-12)
+
+
+def test_half_precision_norms_accumulate_in_float32():
+    x = tg.full((2, 70_000), 3.0, dtype=tg.float16)
+    x[:, ::2] = 5.0
+    assert sorted(set(F.layer_norm(x, (70_000,)).flatten().tolist())) == [-1.0, 1.0]
+    assert F.rms_norm(x, (70_000,)).isfinite().all().item()
+
+
+def test_running_statistics_move_towards_the_batch():
+    layer = nn.BatchNorm1d(2, momentum=0.25)
+    layer(tg.tensor([[1.0, 0.0], [3.0, 0.0]]))
+    assert layer.running_mean.tolist() == [0.5, 0.0]
+    assert layer.running_var.tolist() == [1.25, 0.75]  # 2 is the unbiased variance of 1 and 3
+    assert layer.num_batches_tracked.item() == 1
+    layer.eval()
+    expected = (5.0 - 0.5) / math.sqrt(1.25 + 1e-5)
+    assert layer(tg.tensor([[5.0, 0.0]]))[0, 0].item() == pytest.approx(expected)
+    assert layer.num_batches_tracked.item() == 1
+
+
+def test_without_momentum_running_statistics_are_the_plain_average():
+    layer = nn.BatchNorm1d(1, momentum=None)
+    for batch in ([[0.0], [2.0]], [[4.0], [6.0]], [[1.0], [1.0]]):
+        layer(tg.tensor(batch))
+    assert layer.running_mean.item() == pytest.approx((1 + 5 + 1) / 3)
+
+
+def test_batch_norm_of_one_value_is_refused_in_training():
+    with pytest.raises(ValueError, match="more than one value"):
+        nn.BatchNorm1d(3)(tg.ones(1, 3))
+    assert nn.BatchNorm1d(3).eval()(tg.ones(1, 3)).shape == (1, 3)
+
+
+def test_norm_layers_say_what_does_not_fit():
+    with pytest.raises(ValueError, match=r"BatchNorm2d: expected 4 dimensions, got shape \(2, 3\)"):
+        nn.BatchNorm2d(3)(tg.ones(2, 3))
+    with pytest.raises(RuntimeError, match="one number for each of 4 channels"):
+        nn.BatchNorm1d(3)(tg.ones(2, 4))
+    with pytest.raises(RuntimeError, match=r"normalized_shape \[4\] must be the last sizes"):
+        nn.LayerNorm(4)(tg.ones(2, 3))
+    with pytest.raises(ValueError, match="must be positive and divide"):
+        nn.GroupNorm(3, 4)
+
+
+# Embedding and attention
+
+
+def test_embedding_adds_up_repeated_rows_deterministically():
+    stream = np.random.default_rng(0)
+    table = tg.tensor(stream.standard_normal((7, 5)), requires_grad=True)
+    positions = tg.tensor(stream.integers(0, 7, (40, 30)))
+    seed = tg.tensor(stream.standard_normal((40, 30, 5)))
+    expected = np.zeros((7, 5))
+    np.add.at(expected, positions.numpy(), seed.numpy())
+    found = []
+    for _ in range(2):
+        (gradient,) = tg.autograd.grad(F.embedding(positions, table), table, seed)
+        found.append(gradient.numpy())
+    np.testing.assert_allclose(found[0], expected)
+    assert (found[0] == found[1]).all()
+
+
+def test_embedding_leaves_the_padding_row_alone():
+    layer = nn.Embedding(3, 2, padding_idx=-1)
+    assert layer.weight[2].tolist() == [0.0, 0.0]
+    layer(tg.tensor([2, 0, 2])).sum().backward()
+    assert layer.weight.grad.tolist() == [[1.0, 1.0], [0.0, 0.0], [0.0, 0.0]]
+
+
+def test_embedding_shortens_long_rows_in_the_table():
+    table = tg.tensor([[3.0, 4.0], [0.3, 0.4], [30.0, 40.0]], requires_grad=True)
+    y = F.embedding(tg.tensor([0, 1, 0]), table, max_norm=1.0)
+    assert y.flatten().tolist() == pytest.approx([0.6, 0.8, 0.3, 0.4, 0.6, 0.8])
+    assert table[2].tolist() == [30.0, 40.0]
+
+
+def test_embedding_positions_must_be_in_the_table():
+    with pytest.raises(IndexError, match=r"positions from -1 to 3 are out of range .* 3 rows"):
+        F.embedding(tg.tensor([-1, 3]), tg.ones(3, 2))
+
+
+def test_from_pretrained_freezes():
+    table = tg.tensor([[1.0, 2.0]])
+    assert not nn.Embedding.from_pretrained(table).weight.requires_grad
+    assert nn.Embedding.from_pretrained(table, freeze=False).weight.requires_grad
+
+
+def test_a_query_that_may_look_nowhere_gets_0_and_no_gradient():
+    q, k, v = (tg.randn(2, 3, requires_grad=True) for _ in "qkv")
+    mask = tg.tensor([[False, False], [True, True]])
+    out = F.scaled_dot_product_attention(q, k, v, mask)
+    out.sum().backward()
+    assert out[0].tolist() == q.grad[0].tolist() == [0.0, 0.0, 0.0]
+    assert all(x.grad.isfinite().all().item() for x in (q, k, v))
+
+
+def test_attention_dropout_keeps_the_expectation():
+    tg.manual_seed(0)
+    q, v = tg.zeros(2000, 1, 2), tg.ones(2000, 50, 1)
+    out = F.scaled_dot_product_attention(q, tg.zeros(2000, 50, 2), v, dropout_p=0.5)
+    assert out.std().item() > 0.1
+    assert out.mean().item() == pytest.approx(1.0, abs=0.01)
