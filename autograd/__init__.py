@@ -8,6 +8,7 @@ from . import functional, operations
 from .backward import backward, grad
 from .engine import Gate
 from .errors import ArgumentError, DivisionError, DtypeError, PositionError, ShapeError
+from .explain import explain
 from .function import Function
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 from .modes import (
@@ -38,6 +39,7 @@ __all__ = [
     "backward",
     "detect_anomaly",
     "enable_grad",
+    "explain",
     "from_numpy",
     "functional",
     "grad",

@@ -278,7 +278,7 @@ def _visit(
             else:
                 gradients = gate.backward(node, gradient, *saved)
         except Exception as error:
-            error.add_note(f"in the backward of {_place(node)}")
+            error.add_note(f"in the backward of {place(node)}")
             raise
         if type(gradients) is not tuple:
             gradients = (gradients,)
@@ -290,7 +290,7 @@ def _visit(
             if before is None or arriving is None:
                 continue
             if arriving.shape != before.shape:
-                arriving = _fit(node, arriving, before)
+                arriving = fit(node, arriving, before)
             if arriving.dtype is not before.dtype and arriving.dtype != before.dtype:
                 arriving = cast(arriving, dtype=before.dtype)
             number = before.number
@@ -326,7 +326,7 @@ def _hand_over(node: Node, gradient: Any, pending: dict[int, list[Any]], heap: l
     parts[index] = gradient if parts[index] is None else parts[index] + gradient
 
 
-def _place(node: Node) -> str:
+def place(node: Node) -> str:
     """A gate as errors name it: by name, number and, where known, the user's line."""
     recorded = f", recorded at {node.origin}" if node.origin else ""
     return f"gate '{node.gate.name}' (#{node.number}){recorded}"
@@ -337,32 +337,32 @@ def _ready(node: Node, gradient: Any, create_graph: bool) -> tuple[tuple[Any, ..
     saved = node.saved
     if saved is None:
         raise RuntimeError(
-            f"backward: {_place(node)} was consumed by an earlier backward, which freed the values "
+            f"backward: {place(node)} was consumed by an earlier backward, which freed the values "
             "it needs. Pass retain_graph=True to that one, or run the forward pass again"
         )
     if versions.last_write > node.number:
-        _check_overwritten(node, saved)
+        check_overwritten(node, saved)
     if type(gradient) is list:
-        gradient = _complete(node, gradient, create_graph)
+        gradient = complete(node, gradient, create_graph)
     if create_graph and node.gate.rewraps:
         saved = _rewrapped(node, saved)
     return saved, gradient
 
 
-def _fit(node: Node, gradient: Any, before: Node) -> Any:
+def fit(node: Node, gradient: Any, before: Node) -> Any:
     """A gradient of the broadcast shape summed back to the shape of the input."""
     lead = gradient.ndim - len(before.shape)
     if lead < 0 or any(
         n not in (1, m) for n, m in zip(before.shape, gradient.shape[lead:], strict=True)
     ):
         raise RuntimeError(
-            f"backward: {_place(node)} gave a gradient of shape {tuple(gradient.shape)} to an "
+            f"backward: {place(node)} gave a gradient of shape {tuple(gradient.shape)} to an "
             f"input of shape {tuple(before.shape)}"
         )
     return sum_to(gradient, shape=before.shape)
 
 
-def _complete(node: Node, gradients: list[Any], create_graph: bool) -> list[Any]:
+def complete(node: Node, gradients: list[Any], create_graph: bool) -> list[Any]:
     """Zeros for the outputs that died unused."""
     known = next(g for g in gradients if g is not None)
     xp = module_of(engine.array_of(known))
@@ -408,12 +408,12 @@ def _attend(node: Node, gradient: Any) -> Any:
             replaced = wrap(replaced)
         if not isinstance(replaced, Variable):
             raise TypeError(
-                f"a hook on {_place(node)} returned {type(replaced).__name__}; expected a tensor "
+                f"a hook on {place(node)} returned {type(replaced).__name__}; expected a tensor "
                 "to replace the gradient, or None to leave it"
             )
         if replaced._data.shape != node.shape:
             raise ShapeError(
-                f"a hook on {_place(node)} returned {describe(replaced)} for a gradient of shape "
+                f"a hook on {place(node)} returned {describe(replaced)} for a gradient of shape "
                 f"{tuple(node.shape)}"
             )
         if replaced._data.dtype != node.dtype:
@@ -448,7 +448,7 @@ def _private(gradient: Any) -> Any:
     return module_of(gradient).array(gradient, copy=True, order="C")
 
 
-def _check_overwritten(node: Node, saved: tuple[Any, ...]) -> None:
+def check_overwritten(node: Node, saved: tuple[Any, ...]) -> None:
     names: tuple[str, ...] = ("its output", *(f"its input {n}" for n in node.gate.input_names))
     sources: tuple[Node | None, ...] = (node, *node.inputs)
     if not node.gate.rewraps:
@@ -456,7 +456,7 @@ def _check_overwritten(node: Node, saved: tuple[Any, ...]) -> None:
     for value, what, source in zip(saved, names, sources, strict=False):
         if value is not None and written_since(value, source, node.number):
             raise RuntimeError(
-                f"backward: {_place(node)} needs {what}, which was overwritten in place after it "
+                f"backward: {place(node)} needs {what}, which was overwritten in place after it "
                 "was recorded. Write into a clone, or write after backward"
             )
 
@@ -464,14 +464,13 @@ def _check_overwritten(node: Node, saved: tuple[Any, ...]) -> None:
 def _check_result(node: Node, gradients: Sequence[Any]) -> None:
     if len(gradients) != len(node.inputs):
         raise RuntimeError(
-            f"backward: {_place(node)} gave {len(gradients)} gradients for "
-            f"{len(node.inputs)} inputs"
+            f"backward: {place(node)} gave {len(gradients)} gradients for {len(node.inputs)} inputs"
         )
     for gradient in gradients:
         if gradient is not None:
             data = engine.array_of(gradient)
             if bool(module_of(data).isnan(data).any()):
-                raise RuntimeError(f"backward: {_place(node)} gave NaN")
+                raise RuntimeError(f"backward: {place(node)} gave NaN")
 
 
 __all__ = ["Leaf", "backward", "grad", "reachable"]
