@@ -9,20 +9,15 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
-from tapegrad.autograd.arrays import HALVES, float32, wide
-from tapegrad.autograd.engine import Gate, Node, UnaryGate, cast
+from tapegrad.autograd.arrays import wide
+from tapegrad.autograd.engine import Gate, Node, UnaryGate
 from tapegrad.kernels.selection import select
 
 from .exponential import exp, sigmoid
+from .precision import widened
 from .selection import clamp, where
 from .special import erf
 from .trigonometry import tanh
-
-
-def _wide(x: Any) -> Any:
-    """x, in float32 if it is of a half type."""
-    return cast(x, dtype=float32) if x.dtype in HALVES else x
-
 
 _SAFE = 80.0  # whose exponential is a float32
 
@@ -44,7 +39,7 @@ class _Activation(UnaryGate):
         return self.value(xp, x.astype(wide(x.dtype), copy=False)).astype(x.dtype, copy=False)
 
     def backward(self, node: Node, grad: Any, out: None, x: Any) -> Any:
-        return grad * self.derivative(_wide(x))
+        return grad * self.derivative(widened(x))
 
 
 class Elu(Gate):
@@ -71,7 +66,7 @@ class Elu(Gate):
     def backward(
         self, node: Node, grad: Any, out: None, x: Any, *, alpha: float, scale: float, rate: float
     ) -> Any:
-        x = _wide(x)
+        x = widened(x)
         low = where(x < 0, x, 0.0)  # keeps the branch not taken from overflowing
         return where(x > 0, grad * scale, grad * (exp(low * rate) * (alpha * scale * rate)))
 
@@ -103,7 +98,7 @@ class Softplus(Gate):
     def backward(
         self, node: Node, grad: Any, out: None, x: Any, *, beta: float, threshold: float
     ) -> Any:
-        scaled = _wide(x) * beta
+        scaled = widened(x) * beta
         bent = grad * sigmoid(scaled)
         return where(scaled > threshold, grad, bent) if threshold < math.inf else bent
 
@@ -220,7 +215,7 @@ class Hardswish(_Activation):
         return out
 
     def backward(self, node: Node, grad: Any, out: None, x: Any) -> Any:
-        x = _wide(x)
+        x = widened(x)
         bent = where(x < 3, grad * (x / 3 + 0.5), grad)
         return where(x <= -3, 0.0, bent)
 

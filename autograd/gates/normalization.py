@@ -9,19 +9,15 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
-from tapegrad.autograd.arrays import module_of, wide
+from tapegrad.autograd.arrays import module_of
 from tapegrad.autograd.engine import Gate, Node, Variable
 from tapegrad.kernels import normalization
 
 from .arithmetic import pow_
+from .precision import widened
 from .reductions import sum_
 
 Dims = tuple[int, ...]
-
-
-def _widened(*arrays: Any) -> tuple[Any, ...]:
-    """Arrays in the dtype to accumulate in; None stays."""
-    return tuple(a if a is None else a.astype(wide(a.dtype), copy=False) for a in arrays)
 
 
 def _mean(x: Any, dims: Dims) -> Any:
@@ -35,8 +31,9 @@ class Normalize(Gate):
     quiet: ClassVar = "always"
 
     def forward(self, xp: Any, x: Any, weight: Any, bias: Any, *, dims: Dims, eps: float) -> Any:
-        wider = _widened(x, weight, bias)
-        out, *statistics = normalization.normalize(xp, *wider, dims, eps)
+        out, *statistics = normalization.normalize(
+            xp, widened(x), widened(weight), widened(bias), dims, eps
+        )
         return (out.astype(x.dtype, copy=False), *statistics)
 
     def backward(
@@ -56,11 +53,12 @@ class Normalize(Gate):
             return None, None, grad
         if not isinstance(grad, Variable):
             to_x, to_weight, to_bias = normalization.normalize_gradient(
-                module_of(x), *_widened(grad, x, weight), out[1:], dims, eps
+                module_of(x), widened(grad), widened(x), widened(weight), out[1:], dims, eps
             )
             if weight is None:
                 to_bias = grad
             return wants_x and to_x, wants_weight and to_weight, wants_bias and to_bias
+        x, weight, grad = widened(x), widened(weight), widened(grad)
         left = x - _mean(x, dims)
         root = pow_(_mean(left * left, dims) + eps, -0.5)
         normal = left * root
@@ -76,7 +74,7 @@ class NormalizeSquare(Gate):
     quiet: ClassVar = "always"
 
     def forward(self, xp: Any, x: Any, weight: Any, *, dims: Dims, eps: float) -> Any:
-        out, square = normalization.normalize_square(xp, *_widened(x, weight), dims, eps)
+        out, square = normalization.normalize_square(xp, widened(x), widened(weight), dims, eps)
         return out.astype(x.dtype, copy=False), square
 
     def backward(
@@ -85,9 +83,10 @@ class NormalizeSquare(Gate):
         wants_x, wants_weight = node.inputs
         if not isinstance(grad, Variable):
             to_x, to_weight = normalization.normalize_square_gradient(
-                module_of(x), *_widened(grad, x, weight), out[1], dims, eps
+                module_of(x), widened(grad), widened(x), widened(weight), out[1], dims, eps
             )
             return wants_x and to_x, wants_weight and to_weight
+        x, weight, grad = widened(x), widened(weight), widened(grad)
         root = pow_(_mean(x * x, dims) + eps, -0.5)
         normal = x * root
         weighed = grad if weight is None else grad * weight

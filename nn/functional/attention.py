@@ -57,8 +57,8 @@ def scaled_dot_product_attention(
         mask = attn_mask
         if attn_mask is not None and attn_mask._data.dtype == query._data.dtype:
             mask = cast(attn_mask, dtype=float32)
-        wider = (cast(tensor, dtype=float32) for tensor in (query, key, value))
-        out = scaled_dot_product_attention(*wider, mask, dropout_p, is_causal, scale, enable_gqa)
+        q, k, v = (cast(tensor, dtype=float32) for tensor in (query, key, value))
+        out = scaled_dot_product_attention(q, k, v, mask, dropout_p, is_causal, scale, enable_gqa)
         return cast(out, dtype=query._data.dtype)
     if is_causal and attn_mask is not None:
         raise ArgumentError(f"{name}: is_causal takes no attn_mask; combine them in the mask")

@@ -10,12 +10,13 @@ from tapegrad.autograd.arrays import INTEGERS, module_of
 from tapegrad.autograd.engine import describe, wrap
 from tapegrad.autograd.errors import ArgumentError, PositionError, ShapeError
 from tapegrad.autograd.gates import embedding as gates
-from tapegrad.autograd.gates.indexing import index
+from tapegrad.autograd.gates.indexing import index, index_add
+from tapegrad.autograd.gates.shape import reshape
 from tapegrad.autograd.modes import no_grad
-from tapegrad.autograd.operations import norm, where
+from tapegrad.autograd.operations import max, norm, where
 from tapegrad.autograd.operations.arguments import check_tensor
 
-__all__ = ["embedding", "one_hot"]
+__all__ = ["embedding", "embedding_bag", "one_hot"]
 
 
 def embedding(
@@ -65,6 +66,106 @@ def embedding(
     if scale_grad_by_freq and positions.size:
         uses = xp.bincount(positions.reshape(-1), minlength=count)[positions]
     return gates.embedding(weight, positions=positions, padding=padding_idx, counts=uses)
+
+
+def embedding_bag(
+    input: Any,
+    weight: Any,
+    offsets: Any = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    mode: str = "mean",
+    sparse: bool = False,
+    per_sample_weights: Any = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
+) -> Any:
+    """Sums, means or maxima over bags of rows: (B, D) for B bags; an empty bag gives 0.
+
+    Args:
+        input: (B, n) of integers, n for each bag; or (n,), cut into bags by `offsets`.
+        weight: the table (V, D).
+        offsets: (B,), where bags begin, the first at 0.
+        mode: "sum", "mean" or "max". Default: "mean".
+        per_sample_weights: in the shape of `input`, by which rows are multiplied before a sum.
+        include_last_offset: whether `offsets` has one number more, the end of the last bag.
+        padding_idx: a row that is left out of all bags.
+        max_norm, norm_type, scale_grad_by_freq, sparse: as in `embedding`.
+
+    >>> import tapegrad as tg
+    >>> from tapegrad.nn import functional as F
+    >>> table = tg.tensor([[1.0], [10.0], [100.0]])
+    >>> F.embedding_bag(tg.tensor([0, 1, 2]), table, tg.tensor([0, 2]), mode="sum").tolist()
+    [[11.0], [100.0]]
+    """
+    name = "embedding_bag"
+    positions = _positions(name, input)
+    if mode not in ("sum", "mean", "max"):
+        raise ArgumentError(f"{name}: mode must be 'sum', 'mean' or 'max', not {mode!r}")
+    if per_sample_weights is not None and mode != "sum":
+        raise NotImplementedError(f"{name}: per_sample_weights go with mode 'sum', not {mode!r}")
+    if per_sample_weights is not None and per_sample_weights._data.shape != positions.shape:
+        raise ArgumentError(
+            f"{name}: per_sample_weights {describe(per_sample_weights)} must have the shape of "
+            f"the input {describe(input)}"
+        )
+    if mode == "max" and scale_grad_by_freq:
+        raise RuntimeError(f"{name}: mode 'max' cannot scale gradients by frequency")
+    xp = module_of(positions)
+    count, bags = _bags(name, positions, offsets, include_last_offset)
+    positions = positions.reshape(-1)
+    weighed = per_sample_weights
+    if weighed is not None:
+        weighed = reshape(weighed, shape=positions.shape)
+    if padding_idx is not None:
+        kept = xp.nonzero(positions != padding_idx % check_tensor(name, weight)._data.shape[0])[0]
+        positions, bags = positions[kept], bags[kept]
+        weighed = weighed if weighed is None else index(weighed, key=kept)
+    rows = embedding(wrap(positions), weight, None, max_norm, norm_type, scale_grad_by_freq, sparse)
+    if weighed is not None:
+        rows = rows * reshape(weighed, shape=(*positions.shape, 1))
+    sizes = xp.bincount(bags, minlength=count)
+    if mode == "max" and positions.size:
+        return _largest(xp, rows, sizes)
+    out = index_add(rows, key=bags, shape=(count, rows.shape[1]))
+    if mode == "mean":
+        out = out / wrap(xp.maximum(sizes, 1).astype(rows.dtype)[:, None])
+    return out
+
+
+def _bags(name: str, positions: Any, offsets: Any, ends_too: bool) -> tuple[int, Any]:
+    """How many bags there are, and in which of them each position is."""
+    xp = module_of(positions)
+    if positions.ndim == 2:
+        if offsets is not None:
+            raise ArgumentError(f"{name}: an input (B, n) takes no offsets")
+        return positions.shape[0], xp.repeat(xp.arange(positions.shape[0]), positions.shape[1])
+    if positions.ndim != 1 or offsets is None:
+        raise ArgumentError(
+            f"{name}: expected an input (B, n), or (n,) with offsets; got shape {positions.shape}"
+        )
+    starts = _positions(name, offsets)
+    if starts.ndim != 1 or (starts.size and starts[0].item() != 0):
+        raise ArgumentError(f"{name}: offsets must be of 1 dimension and begin with 0")
+    if starts.size and starts.max().item() > positions.size:
+        raise ArgumentError(f"{name}: an offset is beyond the {positions.size} positions")
+    if ends_too:
+        if not starts.size:
+            raise ArgumentError(f"{name}: include_last_offset needs at least one offset")
+        starts = starts[:-1]
+    places = xp.arange(positions.size)
+    return starts.size, xp.searchsorted(starts, places, side="right") - 1
+
+
+def _largest(xp: Any, rows: Any, sizes: Any) -> Any:
+    """The largest of consecutive rows, `sizes` to a bag; of equals the first gets the gradient."""
+    longest = sizes.max().item()
+    firsts = xp.cumsum(sizes) - sizes
+    places = xp.minimum(xp.arange(longest), xp.maximum(sizes - 1, 0)[:, None]) + firsts[:, None]
+    places = xp.minimum(places, rows.shape[0] - 1)  # an empty bag at the end
+    largest = max(index(rows, key=places), 1)[0]
+    return where(wrap(sizes == 0)[:, None], 0.0, largest)
 
 
 def _positions(name: str, input: Any) -> Any:

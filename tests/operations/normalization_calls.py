@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from drawing import Call, Draw, View, call
 
 Row = Callable[[Draw], Call]
@@ -112,11 +113,28 @@ def bilinear(d: Draw) -> Call:
 
 def embedding(d: Draw) -> Call:
     rows = d.integer(1, 5)
-    positions = d.whole(d.shape(0, 2), 0, rows)
+    positions = d.whole(d.shape(0, 2, smallest=1), 0, rows)
     weight = d.tensor((rows, d.integer(1, 3)))
     if d.flag():  # PyTorch has no second derivative of the scaled gradient
         return call(positions, weight, d.integer(-rows, rows - 1), None, 2.0, True, order=1)
     return call(positions, weight, **option(d, padding_idx=d.integer(-rows, rows - 1)))
+
+
+def embedding_bag(d: Draw) -> Call:
+    rows, count = d.integer(1, 5), d.integer(1, 6)
+    weight, mode = d.tensor((rows, d.integer(1, 3))), d.one_of("sum", "mean", "max")
+    settings = {"mode": mode, **option(d, padding_idx=d.integer(-rows, rows - 1))}
+    settings["order"] = 1  # PyTorch has no second derivative
+    if d.flag():
+        return call(d.whole((d.integer(1, 3), count), 0, rows), weight, **settings)
+    starts = np.sort(d.whole((d.integer(1, 3),), 0, count + 1))
+    starts[0] = 0
+    if d.flag():
+        settings["include_last_offset"] = True
+        starts = np.append(starts, count)
+    if mode == "sum" and d.flag():
+        settings["per_sample_weights"] = d.tensor((count,))
+    return call(d.whole((count,), 0, rows), weight, starts, **settings)
 
 
 def one_hot(d: Draw) -> Call:
@@ -153,6 +171,7 @@ CALLS: dict[str, Row] = {
     "nn.functional.batch_norm": batch_norm,
     "nn.functional.bilinear": bilinear,
     "nn.functional.embedding": embedding,
+    "nn.functional.embedding_bag": embedding_bag,
     "nn.functional.group_norm": group_norm,
     "nn.functional.instance_norm": instance_norm,
     "nn.functional.layer_norm": layer_norm,

@@ -120,10 +120,70 @@ LAYERS = {
     "conv": (lambda m: m.Conv2d(4, 6, 3, stride=2, padding=1, groups=2), (2, 4, 7, 8)),
     "conv same": (lambda m: m.Conv2d(2, 3, 3, padding="same", dilation=2), (2, 2, 7, 8)),
     "conv oblong": (lambda m: m.Conv2d(2, 3, (2, 3), (1, 2), (1, 0), bias=False), (2, 2, 6, 7)),
+    "conv of lines": (lambda m: m.Conv1d(4, 6, 3, 2, "valid", 2, 2), (2, 4, 9)),
+    "conv of volumes": (lambda m: m.Conv3d(2, 3, (1, 2, 3), padding=(0, 1, 2)), (2, 2, 3, 4, 3)),
+    "conv reflecting": (
+        lambda m: m.Conv2d(2, 3, 3, padding=(1, 2), padding_mode="reflect"),
+        (2, 2, 4, 5),
+    ),
+    "conv replicating": (
+        lambda m: m.Conv1d(2, 3, 4, padding="same", padding_mode="replicate"),
+        (2, 2, 6),
+    ),
+    "conv going round": (
+        lambda m: m.Conv3d(1, 2, 2, padding=1, padding_mode="circular"),
+        (2, 1, 3, 4, 2),
+    ),
+    "conv valid, reflecting": (
+        lambda m: m.Conv2d(1, 1, 2, padding="valid", padding_mode="reflect"),
+        (1, 1, 3, 3),
+    ),
+    "transposed conv": (
+        lambda m: m.ConvTranspose2d(4, 6, 3, 2, 1, (1, 0), groups=2, dilation=(2, 1)),
+        (2, 4, 3, 4),
+    ),
+    "transposed conv of lines": (lambda m: m.ConvTranspose1d(2, 3, 4, 3, bias=False), (2, 2, 5)),
+    "transposed conv of volumes": (lambda m: m.ConvTranspose3d(2, 1, 2, 2), (1, 2, 2, 3, 2)),
+    "unfold": (lambda m: m.Unfold((2, 3), 1, 1, 2), (2, 2, 5, 6)),
+    "fold": (lambda m: m.Fold((4, 5), 2, stride=(2, 1)), (2, 8, 8)),
+    "max pool of lines": (lambda m: m.MaxPool1d(3, 2, 1), (2, 2, 8)),
+    "max pool of volumes": (lambda m: m.MaxPool3d((1, 2, 3), dilation=(1, 2, 1)), (1, 2, 3, 5, 6)),
+    "avg pool of lines": (lambda m: m.AvgPool1d(3, 2, 1, True, False), (2, 2, 8)),
+    "avg pool of volumes": (lambda m: m.AvgPool3d(2, 1, divisor_override=3), (2, 1, 3, 4, 2)),
+    "adaptive means of lines": (lambda m: m.AdaptiveAvgPool1d(3), (2, 2, 7)),
+    "adaptive means": (lambda m: m.AdaptiveAvgPool2d((2, None)), (2, 2, 7, 5)),
+    "adaptive means of volumes": (lambda m: m.AdaptiveAvgPool3d((3, 1, 2)), (2, 2, 4, 5, 3)),
+    "adaptive maxima of lines": (lambda m: m.AdaptiveMaxPool1d(3), (2, 2, 7)),
+    "adaptive maxima": (lambda m: m.AdaptiveMaxPool2d((2, None)), (2, 2, 7, 5)),
+    "adaptive maxima of volumes": (lambda m: m.AdaptiveMaxPool3d((3, 1, 2)), (2, 2, 4, 5, 3)),
+    "norms of lines": (lambda m: m.LPPool1d(2, 3, ceil_mode=True), (2, 2, 8)),
+    "norms": (lambda m: m.LPPool2d(2, (2, 3), 1), (2, 2, 4, 5)),
+    "norms of volumes": (lambda m: m.LPPool3d(4, 2), (1, 1, 4, 5, 2)),
     "max pool": (lambda m: m.MaxPool2d(3, 2, 1), (2, 2, 7, 8)),
     "max pool ceil": (lambda m: m.MaxPool2d(2, ceil_mode=True), (1, 2, 5, 7)),
     "avg pool": (lambda m: m.AvgPool2d(3, 2, 1, count_include_pad=False), (2, 2, 7, 8)),
     "flatten": (lambda m: m.Flatten(), (2, 3, 4)),
+    "prelu": (lambda m: m.PReLU(), (5, 4)),
+    "prelu of channels": (lambda m: m.PReLU(4, init=0.1), (5, 4, 3)),
+    "batch norm": (lambda m: m.BatchNorm1d(4), (5, 4)),
+    "batch norm evaluated": (lambda m: m.BatchNorm2d(3, 1e-2).eval(), (2, 3, 4, 5)),
+    "batch norm of images": (lambda m: m.BatchNorm2d(3, momentum=None), (2, 3, 4, 5)),
+    "batch norm without bias": (lambda m: m.BatchNorm3d(3, bias=False), (2, 3, 2, 3, 2)),
+    "batch norm, plain": (lambda m: m.BatchNorm1d(3, 1e-2, 0.5, False, False), (2, 3, 4)),
+    "layer norm": (lambda m: m.LayerNorm((3, 4)), (5, 3, 4)),
+    "layer norm without bias": (lambda m: m.LayerNorm(4, bias=False), (5, 4)),
+    "rms norm": (lambda m: m.RMSNorm(4), (5, 3, 4)),
+    "group norm": (lambda m: m.GroupNorm(2, 6), (2, 6, 3, 4)),
+    "instance norm": (lambda m: m.InstanceNorm1d(3), (2, 3, 5)),
+    "instance norm tracked": (
+        lambda m: m.InstanceNorm2d(3, affine=True, track_running_stats=True), (2, 3, 4, 5)
+    ),
+    "instance norm evaluated": (
+        lambda m: m.InstanceNorm2d(3, track_running_stats=True).eval(), (2, 3, 4, 5)
+    ),
+    "instance norm of one": (lambda m: m.InstanceNorm3d(3), (3, 2, 4, 5)),
+    "local response norm": (lambda m: m.LocalResponseNorm(3, 0.5), (2, 5, 3, 4)),
+    "softmax of channels": (lambda m: m.Softmax2d(), (2, 3, 4, 5)),
     "network": (
         lambda m: m.Sequential(
             m.Conv2d(1, 4, 3, padding=1), m.ReLU(), m.MaxPool2d(2), m.Flatten(),
@@ -150,6 +210,74 @@ def test_layers_with_the_same_weights(name):
         np.testing.assert_allclose(a.grad.numpy(), b.grad.numpy(), rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("name", [name for name in LAYERS if "norm" in name])
+def test_running_statistics_after_three_batches(name):
+    mine, yours, x = layers(name)
+    for step in range(3):
+        mine(tg.tensor(x + step))
+        yours(torch.tensor(x + step))
+    theirs = yours.state_dict()
+    for key, value in mine.state_dict().items():
+        np.testing.assert_allclose(value.numpy(), theirs[key].numpy(), rtol=1e-10)
+
+
+def test_bilinear_with_the_same_weights():
+    yours = torch.nn.Bilinear(2, 3, 4).double()
+    mine = nn.Bilinear(2, 3, 4).double()
+    mine.load_state_dict({key: value.numpy() for key, value in yours.state_dict().items()})
+    agree(mine, yours, STREAM.standard_normal((5, 2)), STREAM.standard_normal((5, 3)))
+
+
+HEADS = {
+    "plain": ({}, {}),
+    "masked": ({"bias": False}, {"attn_mask": np.triu(np.ones((3, 5), bool), 2)}),
+    "padded": ({"add_zero_attn": True}, {"key_padding_mask": np.arange(5) > np.array([[1], [4]])}),
+    "wider": ({"kdim": 3, "vdim": 2, "add_bias_kv": True}, {"average_attn_weights": False}),
+    "no weights": ({"batch_first": True}, {"need_weights": False}),
+}
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_multihead_attention_with_the_same_weights(name):
+    settings, call = HEADS[name]
+    yours = torch.nn.MultiheadAttention(4, 2, dtype=torch.float64, **settings)
+    mine = nn.MultiheadAttention(4, 2, dtype=tg.float64, **settings)
+    mine.load_state_dict({key: value.numpy() for key, value in yours.state_dict().items()})
+    q, k, v = (
+        STREAM.standard_normal((n, 2, w)) for n, w in ((3, 4), (5, mine.kdim), (5, mine.vdim))
+    )
+    if mine.batch_first:
+        q, k, v = (x.swapaxes(0, 1) for x in (q, k, v))
+
+    def made(tensor):
+        return {key: tensor(v) if isinstance(v, np.ndarray) else v for key, v in call.items()}
+
+    agree(
+        lambda *x: mine(*x, **made(tg.tensor))[0], lambda *x: yours(*x, **made(torch.tensor))[0],
+        q, k, v,
+    )  # fmt: skip
+    _, ours = mine(*map(tg.tensor, (q, k, v)), **made(tg.tensor))
+    _, theirs = yours(*map(torch.tensor, (q, k, v)), **made(torch.tensor))
+    assert (ours is None) == (theirs is None)
+    if theirs is not None:
+        np.testing.assert_allclose(ours.detach().numpy(), theirs.detach().numpy(), rtol=1e-10)
+
+
+EMBEDDINGS = [{}, {"padding_idx": -2}, {"scale_grad_by_freq": True}, {"max_norm": 1.0}]
+
+
+@pytest.mark.parametrize("settings", EMBEDDINGS, ids=str)
+def test_embedding_with_the_same_table(settings):
+    yours = torch.nn.Embedding(6, 3, dtype=torch.float64, **settings)
+    mine = nn.Embedding(6, 3, dtype=tg.float64, **settings)
+    mine.load_state_dict({key: value.numpy() for key, value in yours.state_dict().items()})
+    agree_on = np.array([[1, 4, 1], [0, 4, 4]])
+    (mine(tg.tensor(agree_on)) ** 2).sum().backward()
+    (yours(torch.tensor(agree_on)) ** 2).sum().backward()
+    for ours, theirs in ((mine.weight, yours.weight), (mine.weight.grad, yours.weight.grad)):
+        np.testing.assert_allclose(ours.detach().numpy(), theirs.detach().numpy(), rtol=1e-10)
+
+
 @pytest.mark.parametrize("name", LAYERS)
 def test_state_dicts_have_the_same_keys_and_shapes(name):
     mine, yours, _ = layers(name)
@@ -158,10 +286,61 @@ def test_state_dicts_have_the_same_keys_and_shapes(name):
     }
 
 
+@pytest.mark.parametrize("dims", [1, 2, 3])
+def test_unpooling_puts_winners_back(dims):
+    x = np.random.default_rng(0).standard_normal((2, 1, *(5, 4, 6)[:dims]))
+
+    def back(m, x):
+        pool = getattr(m, f"MaxPool{dims}d")(2, return_indices=True)
+        return getattr(m, f"MaxUnpool{dims}d")(2)(*pool(x), output_size=x.shape)
+
+    agree(lambda x: back(nn, x), lambda x: back(torch.nn, x), x)
+
+
+@pytest.mark.parametrize("size", [(2, 1, 9, 7), (8, 7), [9, 8]])
+def test_a_transposed_convolution_takes_the_size_it_shall_have(size):
+    mine, yours = (
+        nn.ConvTranspose2d(1, 1, 3, 2, 1).double(),
+        torch.nn.ConvTranspose2d(1, 1, 3, 2, 1),
+    )
+    yours = yours.double()
+    mine.load_state_dict({key: value.numpy() for key, value in yours.state_dict().items()})
+    x = np.random.default_rng(0).standard_normal((2, 1, 4, 4))
+    if 9 in size:
+        for layer, tensor in ((mine, tg.tensor), (yours, torch.tensor)):
+            with pytest.raises(ValueError, match="output_size|output size"):
+                layer(tensor(x), output_size=size)
+        return
+    agree(lambda x: mine(x, output_size=size), lambda x: yours(x, output_size=size), x)
+
+
 PRINTED = [
     lambda m: m.Sequential(m.Linear(4, 3, bias=False), m.ReLU(), m.Sequential(m.Tanh())),
     lambda m: m.Conv2d(4, 8, 3, 2, "valid", 2, 2, False),
     lambda m: m.Conv2d(1, 1, (1, 2), padding=(1, 0)),
+    lambda m: m.Conv1d(1, 1, 2, padding="same", padding_mode="circular"),
+    lambda m: m.Conv3d(2, 2, 2, 1, 1, (1, 2, 1)),
+    lambda m: m.ConvTranspose1d(2, 4, 3, 2, 1, 1, 2, False, 2),
+    lambda m: m.ConvTranspose2d(2, 4, 3),
+    lambda m: m.ConvTranspose3d(2, 4, 3, padding=1),
+    lambda m: m.Unfold(2, padding=1),
+    lambda m: m.Fold((4, 5), 2, stride=2),
+    lambda m: m.MaxPool1d(2, 1),
+    lambda m: m.MaxPool3d(2, ceil_mode=True),
+    lambda m: m.AvgPool1d(2, padding=1),
+    lambda m: m.AvgPool3d((1, 2, 2), 1),
+    lambda m: m.LPPool1d(2, 3),
+    lambda m: m.LPPool2d(1.5, 3, stride=(2, 1)),
+    lambda m: m.LPPool3d(2, 2, ceil_mode=True),
+    lambda m: m.MaxUnpool1d(2),
+    lambda m: m.MaxUnpool2d((2, 3), 1, 0),
+    lambda m: m.MaxUnpool3d(2, padding=1),
+    lambda m: m.AdaptiveAvgPool1d(2),
+    lambda m: m.AdaptiveAvgPool2d((None, 2)),
+    lambda m: m.AdaptiveAvgPool3d(1),
+    lambda m: m.AdaptiveMaxPool1d(2),
+    lambda m: m.AdaptiveMaxPool2d((2, 3)),
+    lambda m: m.AdaptiveMaxPool3d(1),
     lambda m: m.MaxPool2d(3, 1),
     lambda m: m.AvgPool2d((2, 3)),
     lambda m: m.Flatten(),
@@ -171,6 +350,44 @@ PRINTED = [
     lambda m: m.GELU(),
     lambda m: m.SiLU(),
     lambda m: m.Softplus(),
+    lambda m: m.ELU(2.0, inplace=True),
+    lambda m: m.CELU(),
+    lambda m: m.SELU(),
+    lambda m: m.SELU(inplace=True),
+    lambda m: m.ReLU(inplace=True),
+    lambda m: m.ReLU6(),
+    lambda m: m.GLU(),
+    lambda m: m.Hardshrink(),
+    lambda m: m.Hardsigmoid(inplace=True),
+    lambda m: m.Hardswish(),
+    lambda m: m.Hardtanh(-2, 2, inplace=True),
+    lambda m: m.LogSigmoid(),
+    lambda m: m.Mish(inplace=True),
+    lambda m: m.PReLU(3),
+    lambda m: m.RReLU(),
+    lambda m: m.Softmin(dim=1),
+    lambda m: m.Softshrink(),
+    lambda m: m.Softsign(),
+    lambda m: m.Tanhshrink(),
+    lambda m: m.Threshold(1, 2, inplace=True),
+    lambda m: m.Softmax2d(),
+    lambda m: m.BatchNorm1d(3),
+    lambda m: m.BatchNorm2d(3, 1e-3, None, False, False),
+    lambda m: m.LayerNorm(3),
+    lambda m: m.LayerNorm((2, 3), 1e-3, False),
+    lambda m: m.GroupNorm(1, 2, bias=False),
+    lambda m: m.InstanceNorm1d(3),
+    lambda m: m.InstanceNorm3d(3, affine=True),
+    lambda m: m.RMSNorm(3),
+    lambda m: m.RMSNorm((2, 3), 1e-3, False),
+    lambda m: m.LocalResponseNorm(2),
+    lambda m: m.Dropout(),
+    lambda m: m.Dropout2d(0.1, True),
+    lambda m: m.AlphaDropout(),
+    lambda m: m.FeatureAlphaDropout(),
+    lambda m: m.Embedding(3, 4),
+    lambda m: m.Embedding(3, 4, 1, 2.0, 3.0, True),
+    lambda m: m.Bilinear(1, 2, 3),
     lambda m: m.Softmax(dim=1),
     lambda m: m.LogSoftmax(dim=-1),
     lambda m: m.Identity(),
@@ -187,7 +404,11 @@ def test_modules_print_alike(make):
 def test_first_weights_have_pytorchs_distribution():
     tg.manual_seed(0)
     torch.manual_seed(0)
-    for make in (lambda m: m.Linear(300, 200), lambda m: m.Conv2d(16, 64, 5)):
+    for make in (
+        lambda m: m.Linear(300, 200),
+        lambda m: m.Conv2d(16, 64, 5),
+        lambda m: m.ConvTranspose2d(16, 300, 3),
+    ):
         mine, yours = make(nn), make(torch.nn)
         for a, b in zip(mine.parameters(), yours.parameters(), strict=True):
             ours, theirs = a.detach().numpy(), b.detach().numpy()
