@@ -1,12 +1,12 @@
-"""Two-dimensional convolution of raw arrays, with its two gradients.
+"""Convolution of raw arrays in any number of spatial dimensions, with its two gradients.
 
-Images are NCHW, filters OIHW, and "convolution" is the cross-correlation of the field,
+Images are (N, C, *size), filters (O, C/groups, *kernel), and "convolution" is the cross-correlation
+of the field; along one axis, with stride s, dilation d and margin (padding) m,
 
-    y[n, o, p, q] = sum over c, i, j of  w[o, c, i, j] * x[n, c, p*s + i*d - m, q*s + j*d - m]
+    y[n, o, p] = sum over c, i of  w[o, c, i] * x[n, c, p*s + i*d - m]
 
-with stride s, dilation d and margin (padding) m per axis. All three functions are matrix products
-with a matrix whose columns are the windows of a few images at a time; `_Windows` lays these out,
-and `taps` says where each place of the kernel meets the image.
+All three functions are matrix products with a matrix whose columns are the windows of a few images
+at a time; `_Windows` lays these out, and `taps` says where a place of the kernel meets the image.
 
 Every function takes the array library first (NumPy or CuPy), leaves its inputs alone and returns
 the dtype it was given; half precision accumulates in float32. Arguments are not validated here.
@@ -18,10 +18,12 @@ from itertools import product
 from typing import Any
 
 Array = Any
-Pair = tuple[int, int]
+Sizes = tuple[int, ...]
 
 # Bytes of columns made at a time: a CPU's cache should hold them, a GPU wants few, large launches.
 BLOCK_BYTES = {"numpy": 4 << 20, "cupy": 256 << 20}
+# The fewest rows of a matrix for which a product per place of the kernel is worth its addition.
+LEAST_ROWS = 16
 
 
 def output_size(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
@@ -61,96 +63,175 @@ def accumulator(xp: Any, dtype: Any) -> Any:
     return xp.dtype(xp.float32) if half else dtype
 
 
-def conv2d(
-    xp: Any, x: Array, w: Array, stride: Pair, padding: Pair, dilation: Pair, groups: int
+def convolve(
+    xp: Any, x: Array, w: Array, stride: Sizes, padding: Sizes, dilation: Sizes, groups: int
 ) -> Array:
-    """Cross-correlate x (N, C, H, W) with w (O, C/groups, KH, KW): y (N, O, P, Q) in x's dtype.
+    """Cross-correlate x (N, C, *size) with w (O, C/groups, *kernel): y (N, O, *counts).
 
     >>> import numpy as np
     >>> x, w = np.arange(9.0).reshape(1, 1, 3, 3), np.ones((1, 1, 2, 2))
-    >>> conv2d(np, x, w, (1, 1), (0, 0), (1, 1), 1)[0, 0]
+    >>> convolve(np, x, w, (1, 1), (0, 0), (1, 1), 1)[0, 0]
     array([[ 8., 12.],
            [20., 24.]])
     """
-    windows = _Windows(xp, x.dtype, x.shape, w.shape[2:], stride, padding, dilation)
-    weight = _matrices(xp, w, groups)
-    y = xp.empty((len(x), len(w), *windows.output), x.dtype)
-    for block, columns in windows.columns(x, groups):
-        y[block] = xp.matmul(weight, columns).reshape(-1, *y.shape[1:])
-    return y
+    windows = _Windows(xp, x.dtype, x.shape, w.shape[2:], stride, padding, dilation, groups)
+    weights = windows.matrices(w)
+    y = xp.empty((len(x), groups, len(w) // groups, math.prod(windows.output)), windows.dtype)
+    for block, columns in windows.columns(x):
+        total = xp.matmul(weights[0], columns[0], out=y[block])
+        for weight, column in zip(weights[1:], columns[1:], strict=True):
+            total += xp.matmul(weight, column)
+    return y.astype(x.dtype, copy=False).reshape(len(x), len(w), *windows.output)
 
 
-def conv2d_weight_gradient(
+def convolve_weight_gradient(
     xp: Any,
     grad: Array,
     x: Array,
-    kernel_size: Pair,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
+    kernel: Sizes,
+    stride: Sizes,
+    padding: Sizes,
+    dilation: Sizes,
     groups: int,
 ) -> Array:
-    """The gradient of `sum(grad * conv2d(x, w))` to w.
+    """The gradient of `sum(grad * convolve(x, w))` to w.
 
-    From grad (N, O, P, Q) and x (N, C, H, W) to dw (O, C/groups, KH, KW) in grad's dtype.
+    From grad (N, O, *counts) and x (N, C, *size) to dw (O, C/groups, *kernel) in grad's dtype.
     """
-    windows = _Windows(xp, grad.dtype, x.shape, kernel_size, stride, padding, dilation)
-    outputs, inputs = grad.shape[1] // groups, x.shape[1] // groups
+    windows = _Windows(xp, grad.dtype, x.shape, kernel, stride, padding, dilation, groups)
+    outputs = grad.shape[1] // groups
     # OpenBLAS is quicker at columns times grad than at grad times columns, by up to a half.
-    dw = xp.zeros((groups, inputs * math.prod(kernel_size), outputs), windows.dtype)
-    for block, columns in windows.columns(x, groups):
+    dw = xp.zeros((windows.parts, groups, windows.rows, outputs), windows.dtype)
+    for block, columns in windows.columns(x):
         rows = xp.ascontiguousarray(grad[block], windows.dtype)
-        rows = rows.reshape(len(rows), groups, outputs, -1).swapaxes(2, 3)
-        dw += xp.matmul(columns, rows).sum(axis=0)
-    dw = dw.swapaxes(1, 2).reshape(groups * outputs, inputs, *kernel_size)
-    return xp.ascontiguousarray(dw, grad.dtype)
+        rows = rows.reshape(len(rows), groups, outputs, math.prod(windows.output)).swapaxes(2, 3)
+        for part, column in enumerate(columns):
+            dw[part] += xp.matmul(column, rows).sum(axis=0)
+    return windows.filters(dw).astype(grad.dtype, copy=False)
 
 
-def conv2d_input_gradient(
+def convolve_input_gradient(
     xp: Any,
     grad: Array,
     w: Array,
-    input_size: Pair,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
+    input_size: Sizes,
+    stride: Sizes,
+    padding: Sizes,
+    dilation: Sizes,
     groups: int,
 ) -> Array:
-    """The gradient of `sum(grad * conv2d(x, w))` to x, which is the transposed convolution of grad.
+    """The gradient of `sum(grad * convolve(x, w))` to x, the transposed convolution of grad.
 
-    From grad (N, O, P, Q) and w (O, C/groups, KH, KW) to dx (N, C, *input_size) in grad's dtype.
+    From grad (N, O, *counts) and w (O, C/groups, *kernel) to dx (N, C, *input_size), grad's dtype.
     """
     inputs, kernel = w.shape[1], w.shape[2:]
     margin = tuple(d * (k - 1) - m for d, k, m in zip(dilation, kernel, padding, strict=True))
     # With stride 1 the adjoint is itself a convolution, by the filters turned round. That copies
     # windows where the general way adds them up, and wins unless there are many more to copy.
     copied, added = len(w) * math.prod(input_size), groups * inputs * math.prod(grad.shape[2:])
-    if tuple(stride) == (1, 1) and min(margin) >= 0 and copied <= 1.5 * added:
-        turned = w[:, :, ::-1, ::-1].reshape(groups, -1, inputs, *kernel).swapaxes(1, 2)
-        turned = turned.reshape(groups * inputs, -1, *kernel)
-        return conv2d(xp, grad, turned, stride, margin, dilation, groups)
+    if max(stride) == 1 and min(margin) >= 0 and copied <= 1.5 * added:
+        turned = w[(slice(None), slice(None), *(slice(None, None, -1) for _ in kernel))]
+        turned = turned.reshape(groups, len(w) // groups, inputs, *kernel).swapaxes(1, 2)
+        turned = turned.reshape(groups * inputs, len(w) // groups, *kernel)
+        return convolve(xp, grad, turned, stride, margin, dilation, groups)
 
-    shape = len(grad), groups * inputs, *input_size
-    windows = _Windows(xp, grad.dtype, shape, kernel, stride, padding, dilation)
-    weight = _matrices(xp, w, groups).swapaxes(1, 2)
-    dx = xp.empty(shape, grad.dtype)
+    moves, output = _moves(input_size, kernel, stride, padding, dilation)
+    dtype = accumulator(xp, grad.dtype)
+    weight = xp.ascontiguousarray(w, dtype).reshape(groups, len(w) // groups, -1).swapaxes(1, 2)
+    dx = xp.empty((len(grad), groups * inputs, *input_size), grad.dtype)
     # Images stand last here, so that each addition runs along the whole block of them; a handful
     # of them would be a run too short, and one image has the lines of its planes to run along.
-    for block in windows.blocks(least=16):
-        rows = xp.ascontiguousarray(grad[block].transpose(1, 2, 3, 0), windows.dtype)
-        columns = xp.matmul(weight, rows.reshape(groups, len(w) // groups, -1))
-        columns = columns.reshape(shape[1], *kernel, *rows.shape[1:])
-        total = xp.zeros((*shape[1:], rows.shape[3]), windows.dtype)
-        for (i, (lines, p)), (j, (places, q)) in product(*map(enumerate, windows.taps)):
-            total[:, lines, places] += columns[:, i, j, p, q]
-        dx[block] = total.transpose(3, 0, 1, 2)
+    values = dx.shape[1] * math.prod(kernel) * math.prod(output)
+    for block in _blocks(xp, len(grad), values * dtype.itemsize, least=16):
+        rows = xp.ascontiguousarray(xp.moveaxis(grad[block], 0, -1), dtype)
+        count = rows.shape[-1]
+        rows = rows.reshape(groups, len(w) // groups, math.prod(output) * count)
+        columns = xp.matmul(weight, rows).reshape(dx.shape[1], *kernel, *output, count)
+        total = xp.zeros((*dx.shape[1:], count), dtype)
+        for place, places, windows in moves:
+            total[(slice(None), *places)] += columns[(slice(None), *place, *windows)]
+        dx[block] = xp.moveaxis(total, -1, 0)
     return dx
 
 
-class _Windows:
-    """The windows that a kernel sees on images of a shape (N, C, H, W), block by block.
+def im2col(
+    xp: Any, x: Array, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes
+) -> Array:
+    """The windows of x (N, C, *size) as columns (N, C * places of the kernel, windows).
 
-    `output` is (P, Q), `taps` holds the pairs of slices of both axes, `dtype` is for summing.
+    >>> import numpy as np
+    >>> im2col(np, np.arange(4).reshape(1, 1, 4), (2,), (1,), (0,), (1,))
+    array([[[0, 1, 2],
+            [1, 2, 3]]])
+    """
+    moves, output = _moves(x.shape[2:], kernel, stride, padding, dilation)
+    images, channels = x.shape[:2]
+    columns = xp.zeros((images, channels, *kernel, *output), x.dtype)
+    for place, places, windows in moves:
+        columns[(slice(None), slice(None), *place, *windows)] = x[(..., *places)]
+    return columns.reshape(images, channels * math.prod(kernel), math.prod(output))
+
+
+def col2im(
+    xp: Any,
+    columns: Array,
+    size: Sizes,
+    kernel: Sizes,
+    stride: Sizes,
+    padding: Sizes,
+    dilation: Sizes,
+) -> Array:
+    """The adjoint of `im2col`: columns (N, C * places, windows) added up in images (N, C, *size).
+
+    >>> import numpy as np
+    >>> col2im(np, np.array([[[0, 1, 2], [1, 2, 3]]]), (4,), (2,), (1,), (0,), (1,))
+    array([[[0, 2, 4, 3]]])
+    """
+    moves, output = _moves(size, kernel, stride, padding, dilation)
+    images, channels = len(columns), columns.shape[1] // math.prod(kernel)
+    columns = columns.reshape(images, channels, *kernel, *output)
+    total = xp.zeros((images, channels, *size), accumulator(xp, columns.dtype))
+    for place, places, windows in moves:
+        total[(..., *places)] += columns[(slice(None), slice(None), *place, *windows)]
+    return total.astype(columns.dtype, copy=False)
+
+
+Move = tuple[tuple[int, ...], tuple[slice, ...], tuple[slice, ...]]
+
+
+def _moves(
+    size: Sizes, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes
+) -> tuple[list[Move], Sizes]:
+    """For each place of a kernel, where it meets the image and in which windows; their counts."""
+    axes = list(zip(size, kernel, stride, padding, dilation, strict=True))
+    counts = tuple(output_size(*axis) for axis in axes)
+    along = [
+        enumerate(taps(n, k, count, s, m, d))
+        for (n, k, s, m, d), count in zip(axes, counts, strict=True)
+    ]
+    moves = []
+    for move in product(*along):
+        place, pairs = zip(*move, strict=True)
+        places, windows = zip(*pairs, strict=True)
+        moves.append((place, places, windows))
+    return moves, counts
+
+
+def _blocks(xp: Any, images: int, image_bytes: int, least: int = 1) -> Iterator[slice]:
+    """The images in order, as many at a time as BLOCK_BYTES allows: `least` or more, or one."""
+    step = BLOCK_BYTES[xp.__name__] // max(1, image_bytes)
+    step = step if step >= least else 1
+    for start in range(0, images, step):
+        yield slice(start, min(start + step, images))
+
+
+class _Windows:
+    """The windows that a kernel sees on images of a shape (N, C, *size), block by block.
+
+    `output` counts the windows along each axis, `dtype` is for summing. The matrix of windows has a
+    row for each place of the kernel in each channel of a group. Where the first axis has stride 1
+    and the others make rows enough, the places along it are `parts`, matrices of their own: they
+    are overlapping views of one buffer, so that a 3x3 kernel copies 3 values and not 9.
     """
 
     def __init__(
@@ -158,56 +239,96 @@ class _Windows:
         xp: Any,
         dtype: Any,
         shape: Sequence[int],
-        kernel: Sequence[int],
-        stride: Pair,
-        padding: Pair,
-        dilation: Pair,
+        kernel: Sizes,
+        stride: Sizes,
+        padding: Sizes,
+        dilation: Sizes,
+        groups: int,
     ) -> None:
-        axes = list(zip(shape[2:], kernel, stride, padding, dilation, strict=True))
-        self.output = p, q = tuple(output_size(*axis) for axis in axes)
-        self.taps = [taps(n, k, output_size(n, k, s, m, d), s, m, d) for n, k, s, m, d in axes]
-        self.xp, self.dtype = xp, accumulator(xp, dtype)
-        self.images, channels, height, _ = shape
-        self.shape = channels, *kernel, p, q
+        self.xp, self.dtype, self.groups = xp, accumulator(xp, dtype), groups
+        self.images, self.channels, *size = shape
+        self.kernel, self.dilation = tuple(kernel), dilation
+        axes = list(zip(size, kernel, stride, padding, dilation, strict=True))
+        self.output = tuple(output_size(*axis) for axis in axes)
+        self.inside = [slice(m, m + n) for m, n in zip(padding, size, strict=True)]
+        self.padded = [n + 2 * m for m, n in zip(padding, size, strict=True)]
 
-        # `columns` makes the horizontal moves first, on lines with the vertical padding added.
-        self.inside = slice(padding[0], padding[0] + height)
-        self.height = height + 2 * padding[0]
-        self.down = taps(self.height, kernel[0], p, stride[0], 0, dilation[0])
+        inputs = self.channels // groups
+        split = stride[0] == 1 and kernel[0] > 1 and inputs * math.prod(kernel[1:]) >= LEAST_ROWS
+        self.parts = kernel[0] if split else 1
+        self.rows = inputs * math.prod(kernel) // self.parts
+        # How windows are laid out along each axis: how many places and windows, and the moves.
+        # Padding is added with the moves along the last axis.
+        self.laid = []
+        for axis, (n, k, s, m, d) in enumerate(axes):
+            last = axis == len(axes) - 1
+            if split and axis == 0:
+                self.laid.append((1, self.padded[0], [(slice(None), self.inside[0])]))
+                continue
+            n, m = (n, m) if last else (n + 2 * m, 0)
+            self.laid.append((k, self.output[axis], taps(n, k, self.output[axis], s, m, d)))
+        self.bare = dtype == self.dtype and not any(padding)
+        self.buffers: dict[int, Array] = {}
 
-    def blocks(self, least: int = 1) -> Iterator[slice]:
-        """The images in order, as many at a time as BLOCK_BYTES allows: `least` or more, or one."""
-        image = math.prod(self.shape) * self.dtype.itemsize
-        step = BLOCK_BYTES[self.xp.__name__] // max(1, image)
-        step = step if step >= least else 1
-        for start in range(0, self.images, step):
-            yield slice(start, min(start + step, self.images))
+    def matrices(self, w: Array) -> Array:
+        """Filters (O, C/groups, *kernel) as matrices (parts, groups, O/groups, rows)."""
+        xp, groups, parts = self.xp, self.groups, self.parts
+        outputs, inputs, first, *rest = w.shape
+        w = w.reshape(groups, outputs // groups, inputs, parts, first // parts, *rest)
+        w = xp.ascontiguousarray(xp.moveaxis(w, 3, 0), self.dtype)
+        return w.reshape(parts, groups, outputs // groups, self.rows)
 
-    def columns(self, x: Array, groups: int) -> Iterator[tuple[slice, Array]]:
-        """Blocks of images, each with its windows (n, groups, C/groups * KH * KW, P * Q).
+    def filters(self, matrices: Array) -> Array:
+        """Matrices (parts, groups, rows, O/groups) as filters (O, C/groups, *kernel)."""
+        xp, groups, parts = self.xp, self.groups, self.parts
+        first, *rest = self.kernel
+        inputs, outputs = self.channels // groups, matrices.shape[-1]
+        w = matrices.reshape(parts, groups, inputs, first // parts, *rest, outputs)
+        w = xp.moveaxis(xp.moveaxis(w, -1, 2), 0, 3)
+        return xp.ascontiguousarray(w).reshape(groups * outputs, inputs, *self.kernel)
 
-        The buffer is reused: columns are valid until the next ones are asked for.
+    def columns(self, x: Array) -> Iterator[tuple[slice, list[Array]]]:
+        """Blocks of images, each with its matrices (n, groups, rows, windows), one for each part.
+
+        The buffers are reused: matrices are valid until the next ones are asked for.
         """
-        channels, kh, kw, p, q = self.shape
-        buffers: tuple[Array, ...] = ()
-        for block in self.blocks():
-            images = x[block]
-            if not buffers:
-                buffers = (
-                    self.xp.zeros((len(images), channels, kw, self.height, q), self.dtype),
-                    self.xp.empty((len(images), channels, kh, kw, p, q), self.dtype),
-                )
-            rows, columns = (buffer[: len(images)] for buffer in buffers)
-            # First the horizontal moves of the kernel, KW short copies for each image row; then
-            # the vertical ones, which at stride 1 copy whole planes.
-            for j, (places, windows) in enumerate(self.taps[1]):
-                rows[:, :, j, self.inside, windows] = images[..., places]
-            for i, (lines, _) in enumerate(self.down):
-                columns[:, :, i] = rows[:, :, :, lines]
-            yield block, columns.reshape(len(images), groups, -1, p * q)
+        plane = math.prod(self.output[1:])
+        lines, windows = self.laid[0][1] * plane, self.output[0] * plane
+        starts = [part * self.dilation[0] * plane for part in range(self.parts)]
+        values = self.groups * self.rows * lines
+        for block in _blocks(self.xp, self.images, values * self.dtype.itemsize):
+            laid = self._laid_out(x[block])
+            laid = laid.reshape(len(laid), self.groups, self.rows, lines)
+            yield block, [laid[..., start : start + windows] for start in starts]
 
+    def _laid_out(self, images: Array) -> Array:
+        """Images (n, C, *size) as (n, C, *kernel, *output), one axis after the other from the last.
 
-def _matrices(xp: Any, w: Array, groups: int) -> Array:
-    """Filters (O, C/groups, KH, KW) as matrices (groups, O/groups, C/groups * KH * KW)."""
-    shape = groups, len(w) // groups, math.prod(w.shape[1:])
-    return xp.ascontiguousarray(w, accumulator(xp, w.dtype)).reshape(shape)
+        Moves along the last axis copy short runs, for each line of the images; those along an
+        axis before it copy longer ones, at stride 1 whole planes.
+        """
+        whole, last = slice(None), len(self.padded) - 1
+        rows, places = images, ()  # the kernel's places so far
+        for axis in reversed(range(last + 1)):
+            count, windows, moves = self.laid[axis]
+            places = (count, *places)
+            if count == 1 and windows == self.padded[axis] and (self.bare or axis < last):
+                rows = rows[:, :, None]
+                continue
+            before = self.padded[:axis]
+            after = [self.laid[later][1] for later in range(axis + 1, last + 1)]
+            shape = len(images), self.channels, *places, *before, windows, *after
+            inside = self.inside[:axis] if axis == last else (whole,) * axis
+            target, gap = self._buffer(axis, shape), (whole,) * (len(places) - 1)
+            for place, (source, seen) in enumerate(moves):
+                target[(whole, whole, place, *gap, *inside, seen)] = rows[
+                    (whole, whole, *gap, *(whole,) * axis, source)
+                ]
+            rows = target
+        return rows
+
+    def _buffer(self, axis: int, shape: tuple[int, ...]) -> Array:
+        """Room for the windows along an axis: zeros at first, as much as the first block needs."""
+        if axis not in self.buffers:
+            self.buffers[axis] = self.xp.zeros(shape, self.dtype)
+        return self.buffers[axis][: shape[0]]

@@ -1,19 +1,27 @@
-"""Two-dimensional max and average pooling of raw arrays (N, C, H, W), with their gradients.
+"""Max and average pooling of raw arrays (N, C, *size) in any number of dimensions.
 
-Both visit the places of the kernel one after another, each a strided slice of the images, so that
-no window is ever laid out. Max pooling returns which place of the image won, and `scatter_to_plane`
-and `gather_from_plane` carry gradients there and back; average pooling is separable, a sum down
-and a sum across.
+Average pooling is separable, a sum along one axis after the other. Max pooling visits the places of
+a small kernel one after another, each a strided slice of the images; large and uneven windows are
+searched along one axis after the other. It returns which place of the image won, and
+`scatter_to_plane` and `gather_from_plane` carry gradients there and back.
+
+Adaptive pooling has a number of windows in place of their size: window i of n along an axis of
+length m holds the places from floor(i m / n) up to ceil((i + 1) m / n).
 
 Every function takes the array library first (NumPy or CuPy), leaves its inputs alone and returns
 the dtype it was given; half precision accumulates in float32. Arguments are not validated here.
 """
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from .convolution import Array, Pair, accumulator, output_size, taps
+from .convolution import Array, Sizes, accumulator, output_size, taps
+
+MOST_PLACES = 100  # in a window whose places are visited one after another
+BLOCK_BYTES = {"numpy": 1 << 20, "cupy": 1 << 28}  # of the places' values at a time
 
 
 def pooled_size(
@@ -33,162 +41,347 @@ def pooled_size(
     return count - 1 if (count - 1) * stride >= size + padding else count
 
 
-def max_pool2d(
+def max_pool(
     xp: Any,
     x: Array,
-    kernel: Pair,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
+    kernel: Sizes,
+    stride: Sizes,
+    padding: Sizes,
+    dilation: Sizes,
     ceil_mode: bool = False,
 ) -> tuple[Array, Array]:
-    """The largest value of each window of x (N, C, H, W), and where it stands.
+    """The largest value of each window of x (N, C, *size), and where it stands.
 
-    Returns y (N, C, P, Q) in x's dtype and int64 indices (N, C, P, Q) into each H * W plane. The
-    first of equals wins, in row-major order; so does the first NaN. Padding is never chosen.
+    Returns y (N, C, *counts) in x's dtype and int64 indices, likewise, into each flattened plane.
+    The first of equals wins, in row-major order; so does the first NaN. Padding is never chosen.
 
     >>> import numpy as np
-    >>> y, indices = max_pool2d(np, np.ones((1, 1, 2, 4)), (2, 2), (2, 2), (0, 0), (1, 1))
+    >>> y, indices = max_pool(np, np.ones((1, 1, 2, 4)), (2, 2), (2, 2), (0, 0), (1, 1))
     >>> indices
     array([[[[0, 2]]]])
     """
-    axes = zip(x.shape[2:], kernel, stride, padding, dilation, strict=True)
-    (p, down), (q, across) = (_windows(*axis, ceil_mode) for axis in axes)
-    dtype = accumulator(xp, x.dtype)  # comparing in float32 is exact, and quicker than in halves
-    images = product(down, across)
-    values = [xp.ascontiguousarray(x[..., i, j], dtype) for (i, _), (j, _) in images]
-    windows = [(..., i, j) for (_, i), (_, j) in product(down, across)]
+    axes = list(zip(x.shape[2:], kernel, stride, padding, dilation, strict=True))
+    counts = tuple(pooled_size(*axis, ceil_mode) for axis in axes)
+    if math.prod(kernel) > MOST_PLACES:
+        pairs = zip(axes, counts, strict=True)
+        return _largest_along(xp, x, [_places(xp, *axis, count) for axis, count in pairs])
 
-    lowest = xp.iinfo(dtype).min if dtype.kind in "iu" else -math.inf
-    y = xp.full((*x.shape[:2], p, q), lowest, dtype)
+    planes = x.reshape(-1, *x.shape[2:]) if x.size else x.reshape(0, *x.shape[2:])
+    y = xp.empty((len(planes), *counts), x.dtype)
+    indices = xp.empty(y.shape, xp.int64)
+    dtype = accumulator(xp, x.dtype)  # comparing in float32 is exact, and quicker than in halves
+    values = math.prod(kernel) * math.prod(counts) * dtype.itemsize
+    step = max(1, BLOCK_BYTES[xp.__name__] // max(1, values))
+    search = _Places(xp, dtype, axes, counts)
+    for start in range(0, len(planes), step):
+        block = slice(start, start + step)
+        y[block], indices[block] = search(planes[block])
+    shape = *x.shape[:2], *counts
+    return y.reshape(shape), indices.reshape(shape)
+
+
+class _Places:
+    """Max pooling of planes (n, *size) by the places of the kernel, one after another."""
+
+    def __init__(self, xp: Any, dtype: Any, axes: Sequence[tuple[int, ...]], counts: Sizes) -> None:
+        self.xp, self.dtype, self.counts = xp, dtype, counts
+        along = [
+            taps(n, k, count, s, m, d) for (n, k, s, m, d), count in zip(axes, counts, strict=True)
+        ]
+        self.moves = [
+            ((..., *(places for places, _ in move)), (..., *(windows for _, windows in move)))
+            for move in product(*along)
+        ]
+        # A winner's index is where its window starts plus the offset of its place.
+        strides = [math.prod(n for n, *_ in axes[axis + 1 :]) for axis in range(len(axes))]
+        offsets = product(*(range(0, k * d, d) for _, k, _, _, d in axes))
+        steps = [sum(i * s for i, s in zip(at, strides, strict=True)) for at in offsets]
+        self.offsets = xp.asarray(steps, xp.int64)
+        self.starts = xp.zeros((), xp.int64)
+        for (_, _, s, m, _), count, stride in zip(axes, counts, strides, strict=True):
+            self.starts = self.starts[..., None] + (xp.arange(count) * s - m) * stride
+
+    def __call__(self, planes: Array) -> tuple[Array, Array]:
+        xp, dtype = self.xp, self.dtype
+        values = [xp.ascontiguousarray(planes[source], dtype) for source, _ in self.moves]
+        y = xp.empty((len(planes), *self.counts), dtype)
+        winner = _first_largest(xp, values, [window for _, window in self.moves], y)
+        indices = self.offsets.take(winner)
+        indices += self.starts
+        return y, indices
+
+
+def _first_largest(xp: Any, values: list[Array], windows: list[Any], y: Array) -> Array:
+    """The number of the value that is largest in each window, after y is set to that value.
+
+    Each array of values takes part in some windows, `y[window]`; there are 255 of them at most.
+    """
+    y[...] = xp.iinfo(y.dtype).min if y.dtype.kind in "iu" else -math.inf
     for value, window in zip(values, windows, strict=True):
         xp.maximum(y[window], value, out=y[window])
 
-    # The winner is the least number of a place that holds the maximum, or, being unequal to
-    # itself, a NaN. A test minus one is 0 where it holds and all ones elsewhere, so that `|` gives
-    # the number or the largest code, several times quicker than `where`.
-    code = xp.uint8 if len(values) < 256 else xp.uint32
-    winner = xp.full(y.shape, xp.iinfo(code).max, code)
+    # The winner is the least number of a value that equals the maximum, or, being unequal to
+    # itself, a NaN. A test minus one is 0 where it holds and all ones elsewhere, so that `|`
+    # gives the number or the largest code, several times quicker than `where`.
+    winner = xp.full(y.shape, 255, xp.uint8)
     for number, (value, window) in enumerate(zip(values, windows, strict=True)):
         hit = (value == y[window]) | (value != value)
-        candidate = (hit.astype(code) - code(1)) | code(number)
+        candidate = (hit.astype(xp.uint8) - xp.uint8(1)) | xp.uint8(number)
         xp.minimum(winner[window], candidate, out=winner[window])
+    return winner
 
-    moves = product(range(kernel[0]), range(kernel[1]))
-    offsets = [i * dilation[0] * x.shape[3] + j * dilation[1] for i, j in moves]
-    indices = xp.asarray(offsets, xp.int64).take(winner)
-    lines = xp.arange(p)[:, None] * stride[0] - padding[0]
-    indices += lines * x.shape[3] + (xp.arange(q) * stride[1] - padding[1])
+
+def adaptive_max_pool(xp: Any, x: Array, output: Sizes) -> tuple[Array, Array]:
+    """The largest value of each of `output` windows of x (N, C, *size), and where it stands.
+
+    >>> import numpy as np
+    >>> adaptive_max_pool(np, np.array([[[0, 3, 1, 2, 3]]]), (2,))
+    (array([[[3, 3]]]), array([[[1, 4]]]))
+    """
+    size = x.shape[2:]
+    if all(m and n % m == 0 for n, m in zip(size, output, strict=True)):
+        kernel = tuple(n // m for n, m in zip(size, output, strict=True))
+        return max_pool(xp, x, kernel, kernel, (0,) * len(size), (1,) * len(size))
+    places = []
+    for n, count in zip(size, output, strict=True):
+        starts, ends = _adaptive_windows(n, count)
+        width = max((b - a for a, b in zip(starts, ends, strict=True)), default=1)
+        place = xp.asarray(starts, xp.int64)[:, None] + xp.arange(width)
+        places.append(xp.minimum(place, xp.asarray(ends, xp.int64)[:, None] - 1))
+    return _largest_along(xp, x, places)
+
+
+def _places(
+    xp: Any, size: int, kernel: int, stride: int, padding: int, dilation: int, count: int
+) -> Array:
+    """The places of every window along an axis (count, kernel).
+
+    Those outside the image become the nearest of the window inside: to find a maximum, a place may
+    come twice.
+    """
+    starts = xp.arange(count) * stride - padding
+    first = starts + -(xp.minimum(starts, 0) // dilation) * dilation
+    last = starts + xp.minimum(kernel - 1, (size - 1 - starts) // dilation) * dilation
+    places = starts[:, None] + xp.arange(kernel) * dilation
+    return xp.clip(places, first[:, None], last[:, None])
+
+
+def _largest_along(xp: Any, x: Array, places: list[Array]) -> tuple[Array, Array]:
+    """The largest of each window and its index, from places (count, width) along each axis.
+
+    The last axis is searched first: of the winners in their lines, the first line's then wins,
+    which is the first of all in row-major order.
+    """
+    y = x.astype(accumulator(xp, x.dtype), copy=False)
+    indices, stride = None, 1
+    for dim in reversed(range(2, x.ndim)):
+        place = places[dim - 2]
+        count, width = place.shape
+        if width <= MOST_PLACES:
+            values = [xp.take(y, place[:, i], axis=dim) for i in range(width)]
+            winner = _first_largest(xp, values, [...] * width, xp.empty_like(values[0]))
+        else:
+            winner = xp.take(y, place, axis=dim).argmax(axis=dim + 1)
+        rows = xp.arange(count).reshape(count, *(1,) * (x.ndim - dim - 1)) * width
+        winner = place.ravel().take(rows + winner)
+        y = xp.take_along_axis(y, winner, axis=dim)
+        index = winner * stride
+        if indices is not None:
+            index += xp.take_along_axis(indices, winner, axis=dim)
+        indices, stride = index, stride * x.shape[dim]
     return y.astype(x.dtype, copy=False), indices
 
 
-def scatter_to_plane(
-    xp: Any, grad: Array, indices: Array, input_size: Pair, disjoint: bool = False
-) -> Array:
-    """Add grad (N, C, P, Q) at indices (N, C, P, Q) into planes of zeros (N, C, *input_size).
+def scatter_to_plane(xp: Any, x: Array, indices: Array, size: Sizes, adds: bool = True) -> Array:
+    """Put x (N, C, ...) at indices (N, C, ...) of flattened planes of zeros (N, C, *size).
 
-    The gradient of max pooling. Places named several times add up, in float64; `disjoint` promises
-    that there are none, which holds where windows do not overlap, and is quicker.
+    Places named several times add up, in float64. Without `adds` the last value stays, which is
+    quicker and the same where no place is named twice.
     """
-    planes, plane = math.prod(grad.shape[:2]), math.prod(input_size)
-    places = indices + xp.arange(planes).reshape(*grad.shape[:2], 1, 1) * plane
-    if disjoint:
-        dx = xp.zeros(planes * plane, grad.dtype)
-        dx[places] = grad
+    planes, plane = math.prod(x.shape[:2]), math.prod(size)
+    places = indices + xp.arange(planes).reshape(*x.shape[:2], *(1,) * (x.ndim - 2)) * plane
+    if not adds:
+        result = xp.zeros(planes * plane, x.dtype)
+        result[places] = x
     else:
         # Unlike add.at this is one compiled loop; a sum rounded once from float64 is exact enough.
-        dx = xp.bincount(places.ravel(), grad.ravel().astype(xp.float64), minlength=planes * plane)
-    return dx.astype(grad.dtype, copy=False).reshape(*grad.shape[:2], *input_size)
+        values = x.ravel().astype(xp.float64)
+        result = xp.bincount(places.ravel(), values, minlength=planes * plane)
+    return result.astype(x.dtype, copy=False).reshape(*x.shape[:2], *size)
 
 
 def gather_from_plane(xp: Any, x: Array, indices: Array) -> Array:
-    """The values of x (N, C, H, W) at indices (N, C, P, Q): the adjoint of `scatter_to_plane`."""
+    """The values of x (N, C, *size) at indices (N, C, ...): the adjoint of `scatter_to_plane`."""
     flat, places = (a.reshape(*a.shape[:2], math.prod(a.shape[2:])) for a in (x, indices))
     return xp.take_along_axis(flat, places, axis=2).reshape(indices.shape)
 
 
-def avg_pool2d(
+def avg_pool(
     xp: Any,
     x: Array,
-    kernel: Pair,
-    stride: Pair,
-    padding: Pair,
+    kernel: Sizes,
+    stride: Sizes,
+    padding: Sizes,
     ceil_mode: bool,
     count_include_pad: bool,
     divisor: int | None = None,
 ) -> Array:
-    """The mean of each window of x (N, C, H, W): y (N, C, P, Q) in x's dtype.
+    """The mean of each window of x (N, C, *size): y (N, C, *counts) in x's dtype.
 
     The divisor counts the places of the window inside the image, with `count_include_pad` those on
-    the padding too, but never those that hang over beyond it; `divisor` stands in for it.
+    the padding too, but never those that hang over beyond it; `divisor` stands in for it. Means of
+    integers are rounded towards 0.
 
     >>> import numpy as np
-    >>> avg_pool2d(np, np.ones((1, 1, 2, 2)), (2, 2), (2, 2), (1, 1), False, True)[0, 0]
+    >>> avg_pool(np, np.ones((1, 1, 2, 2)), (2, 2), (2, 2), (1, 1), False, True)[0, 0]
     array([[0.25, 0.25],
            [0.25, 0.25]])
     """
-    axes = zip(x.shape[2:], kernel, stride, padding, (1, 1), strict=True)
-    (p, down), (q, across) = (_windows(*axis, ceil_mode) for axis in axes)
-    dtype = accumulator(xp, x.dtype)
-    sums = xp.zeros((*x.shape[:2], p, x.shape[3]), dtype)
-    for lines, windows in down:
-        sums[..., windows, :] += x[..., lines, :]
-    y = xp.zeros((*x.shape[:2], p, q), dtype)
-    for columns, windows in across:
-        y[..., windows] += sums[..., columns]
-    y /= divisor or _counts(xp, x.shape[2:], (p, q), kernel, stride, padding, count_include_pad)
-    return y.astype(x.dtype, copy=False)
+    axes = _windows(x.shape[2:], kernel, stride, padding, ceil_mode, count_include_pad)
+    sums = _sums(xp, x, axes)
+    counts = divisor or _counts(xp, axes, sums.dtype)
+    if sums.dtype.kind in "iu":
+        return xp.sign(sums) * xp.sign(counts) * (abs(sums) // abs(counts))
+    sums /= counts
+    return sums.astype(x.dtype, copy=False)
 
 
-def avg_pool2d_gradient(
+def avg_pool_gradient(
     xp: Any,
     grad: Array,
-    input_size: Pair,
-    kernel: Pair,
-    stride: Pair,
-    padding: Pair,
+    size: Sizes,
+    kernel: Sizes,
+    stride: Sizes,
+    padding: Sizes,
     ceil_mode: bool,
     count_include_pad: bool,
     divisor: int | None = None,
 ) -> Array:
-    """The gradient of `sum(grad * avg_pool2d(x))` to x: dx (N, C, *input_size) in grad's dtype."""
-    axes = zip(input_size, kernel, stride, padding, (1, 1), strict=True)
-    (p, down), (q, across) = (_windows(*axis, ceil_mode) for axis in axes)
-    counts = _counts(xp, input_size, (p, q), kernel, stride, padding, count_include_pad)
-    dtype = accumulator(xp, grad.dtype)
-    shares = grad.astype(dtype) / (divisor or counts.astype(dtype))
-    sums = xp.zeros((*grad.shape[:3], input_size[1]), dtype)
-    for columns, windows in across:
-        sums[..., columns] += shares[..., windows]
-    dx = xp.zeros((*grad.shape[:2], *input_size), dtype)
-    for lines, windows in down:
-        dx[..., lines, :] += sums[..., windows, :]
-    return dx.astype(grad.dtype, copy=False)
+    """The gradient of `sum(grad * avg_pool(x))` to x: dx (N, C, *size) in grad's dtype."""
+    axes = _windows(size, kernel, stride, padding, ceil_mode, count_include_pad)
+    return _spread(xp, grad, axes, divisor)
+
+
+def adaptive_avg_pool(xp: Any, x: Array, output: Sizes) -> Array:
+    """The mean of each of `output` windows of x (N, C, *size): y (N, C, *output) in x's dtype.
+
+    >>> import numpy as np
+    >>> adaptive_avg_pool(np, np.arange(5.0).reshape(1, 1, 5), (3,))
+    array([[[0.5, 2. , 3.5]]])
+    """
+    axes = [_adaptive(xp, n, count) for n, count in zip(x.shape[2:], output, strict=True)]
+    sums = _sums(xp, x, axes)
+    sums /= _counts(xp, axes, sums.dtype)
+    return sums.astype(x.dtype, copy=False)
+
+
+def adaptive_avg_pool_gradient(xp: Any, grad: Array, size: Sizes) -> Array:
+    """The gradient of `sum(grad * adaptive_avg_pool(x))` to x: dx (N, C, *size)."""
+    axes = [_adaptive(xp, n, count) for n, count in zip(size, grad.shape[2:], strict=True)]
+    return _spread(xp, grad, axes, None)
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """The windows along an axis: how long each is, and the moves that visit all their places.
+
+    A move is some places and the windows that they are added to. With `summed` there is a move for
+    each window, which takes a sum; without, one for each place of the kernel. Uneven windows are
+    given by arrays of positions, in which a place may come twice.
+    """
+
+    size: int
+    lengths: list[int]
+    moves: list[tuple[Any, Any]]
+    summed: bool = False
+    uneven: bool = False
 
 
 def _windows(
-    size: int, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool
-) -> tuple[int, list[tuple[slice, slice]]]:
-    """The number of windows along one axis, and its `taps`."""
-    count = pooled_size(size, kernel, stride, padding, dilation, ceil_mode)
-    return count, taps(size, kernel, count, stride, padding, dilation)
-
-
-def _counts(
-    xp: Any,
-    size: Pair,
-    output: Pair,
-    kernel: Pair,
-    stride: Pair,
-    padding: Pair,
+    size: Sizes,
+    kernel: Sizes,
+    stride: Sizes,
+    padding: Sizes,
+    ceil_mode: bool,
     count_include_pad: bool,
-) -> Array:
-    """How many places each window counts: (P, Q)."""
-    counts = []
-    for n, count, k, s, m in zip(size, output, kernel, stride, padding, strict=True):
-        start = xp.arange(count) * s - m
-        end = xp.minimum(start + k, n + m)
-        if not count_include_pad:
-            start, end = xp.maximum(start, 0), xp.minimum(end, n)
-        counts.append(end - start)
-    return counts[0][:, None] * counts[1]
+) -> list[_Axis]:
+    axes = []
+    for n, k, s, m in zip(size, kernel, stride, padding, strict=True):
+        count = pooled_size(n, k, s, m, 1, ceil_mode)
+        starts = [i * s - m for i in range(count)]
+        inside = [(max(start, 0), min(start + k, n)) for start in starts]
+        if count_include_pad:
+            lengths = [min(start + k, n + m) - start for start in starts]
+        else:
+            lengths = [end - start for start, end in inside]
+        summed = k >= 32 * count  # then a long sum is quicker than many short additions
+        moves = _one_by_one(inside) if summed else taps(n, k, count, s, m, 1)
+        axes.append(_Axis(n, lengths, moves, summed))
+    return axes
+
+
+def _adaptive(xp: Any, size: int, count: int) -> _Axis:
+    if count and size % count == 0:
+        return _windows((size,), (size // count,), (size // count,), (0,), False, True)[0]
+    starts, ends = _adaptive_windows(size, count)
+    lengths = [end - start for start, end in zip(starts, ends, strict=True)]
+    if max(lengths, default=0) >= 32 * count:
+        inside = list(zip(starts, ends, strict=True))
+        return _Axis(size, lengths, _one_by_one(inside), summed=True)
+    moves = []
+    for step in range(max(lengths, default=0)):
+        windows = [i for i, length in enumerate(lengths) if step < length]
+        places = xp.asarray([starts[i] + step for i in windows])
+        moves.append((places, xp.asarray(windows)))
+    return _Axis(size, lengths, moves, uneven=True)
+
+
+def _adaptive_windows(size: int, count: int) -> tuple[list[int], list[int]]:
+    """Where each of `count` windows along an axis starts, and where it ends."""
+    starts = [i * size // count for i in range(count)]
+    return starts, [-(-(i + 1) * size // count) for i in range(count)]
+
+
+def _one_by_one(inside: list[tuple[int, int]]) -> list[tuple[Any, Any]]:
+    return [(slice(a, b), slice(i, i + 1)) for i, (a, b) in enumerate(inside)]
+
+
+def _sums(xp: Any, x: Array, axes: list[_Axis]) -> Array:
+    """The sum of each window of x, in the dtype to sum in, as a new array."""
+    sums = x.astype(accumulator(xp, x.dtype), copy=False)
+    for dim, axis in enumerate(axes, 2):
+        sums = _sum_along(xp, sums, dim, axis)
+    return sums
+
+
+def _sum_along(xp: Any, x: Array, dim: int, axis: _Axis) -> Array:
+    lead = (slice(None),) * dim
+    total = xp.zeros((*x.shape[:dim], len(axis.lengths), *x.shape[dim + 1 :]), x.dtype)
+    for places, windows in axis.moves:
+        part = x[(*lead, places)]
+        total[(*lead, windows)] += part.sum(axis=dim, keepdims=True) if axis.summed else part
+    return total
+
+
+def _spread(xp: Any, grad: Array, axes: list[_Axis], divisor: int | None) -> Array:
+    """The adjoint of the means: each window's share added to all its places."""
+    dtype = accumulator(xp, grad.dtype)
+    shares = grad.astype(dtype, copy=False) / (divisor or _counts(xp, axes, dtype))
+    for dim, axis in reversed(list(enumerate(axes, 2))):
+        if axis.uneven:  # the windows that hold a place are those of the opposite pooling
+            shares = _sum_along(xp, shares, dim, _adaptive(xp, len(axis.lengths), axis.size))
+            continue
+        lead = (slice(None),) * dim
+        total = xp.zeros((*shares.shape[:dim], axis.size, *shares.shape[dim + 1 :]), dtype)
+        for places, windows in axis.moves:
+            total[(*lead, places)] += shares[(*lead, windows)]
+        shares = total
+    return shares.astype(grad.dtype, copy=False)
+
+
+def _counts(xp: Any, axes: list[_Axis], dtype: Any) -> Array:
+    """How many places each window counts: (*counts,)."""
+    counts = xp.ones((), dtype)
+    for axis in axes:
+        counts = counts[..., None] * xp.asarray(axis.lengths, dtype)
+    return counts

@@ -1,7 +1,8 @@
-"""Convolution and its two adjoints, which are each other's gradients: three bilinear gates.
+"""Convolution and its two adjoints, which are each other's gradients; windows as columns.
 
-The array work is in `tapegrad.kernels.convolution`; shapes are (N, C, H, W), weights (O, C/groups,
-KH, KW).
+One set of gates for any number of spatial dimensions: images are (N, C, *size), weights
+(O, C/groups, *kernel), and `stride`, `padding` and `dilation` have a number for each of these
+dimensions. The array work is in `tapegrad.kernels.convolution`.
 """
 
 from __future__ import annotations
@@ -9,14 +10,14 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from tapegrad.autograd.engine import Gate, Node
-from tapegrad.kernels import convolution
+from tapegrad.kernels import convolution as kernels
 
 from .reductions import sum_
 
-Pair = tuple[int, int]
+Sizes = tuple[int, ...]
 
 
-class Conv2d(Gate):
+class Convolution(Gate):
     """Cross-correlation of images with filters, plus a bias per filter."""
 
     needs: ClassVar = {"x": "weight", "weight": "x", "bias": ""}
@@ -29,29 +30,33 @@ class Conv2d(Gate):
         weight: Any,
         bias: Any,
         *,
-        stride: Pair,
-        padding: Pair,
-        dilation: Pair,
+        stride: Sizes,
+        padding: Sizes,
+        dilation: Sizes,
         groups: int,
     ) -> Any:
-        out = convolution.conv2d(xp, x, weight, stride, padding, dilation, groups)
+        out = kernels.convolve(xp, x, weight, stride, padding, dilation, groups)
         if bias is not None:
-            out += bias[:, None, None]
+            out += bias[(..., *(None,) * len(stride))]
         return out
 
     def backward(
         self, node: Node, grad: Any, out: None, x: Any, weight: Any, bias: None, **window: Any
     ) -> Any:
         wants_x, wants_weight, wants_bias = node.inputs
-        to_x = wants_x and conv2d_input(grad, weight, size=wants_x.shape[2:], **window)
-        to_weight = wants_weight and conv2d_weight(grad, x, kernel=wants_weight.shape[2:], **window)
-        return to_x, to_weight, wants_bias and sum_(grad, dims=(0, 2, 3), keepdim=False)
+        to_x = wants_x and convolution_input(grad, weight, size=wants_x.shape[2:], **window)
+        to_weight = wants_weight and convolution_weight(
+            grad, x, kernel=wants_weight.shape[2:], **window
+        )
+        to_bias = wants_bias and sum_(grad, dims=(0, *range(2, grad.ndim)), keepdim=False)
+        return to_x, to_weight, to_bias
 
 
-class Conv2dInput(Gate):
+class ConvolutionInput(Gate):
     """The gradient of a convolution's input, which is the transposed convolution."""
 
     needs: ClassVar = {"x": "weight", "weight": "x"}
+    fresh: ClassVar = True
 
     def forward(
         self,
@@ -59,30 +64,31 @@ class Conv2dInput(Gate):
         x: Any,
         weight: Any,
         *,
-        size: Pair,
-        stride: Pair,
-        padding: Pair,
-        dilation: Pair,
+        size: Sizes,
+        stride: Sizes,
+        padding: Sizes,
+        dilation: Sizes,
         groups: int,
     ) -> Any:
-        return convolution.conv2d_input_gradient(
+        return kernels.convolve_input_gradient(
             xp, x, weight, size, stride, padding, dilation, groups
         )
 
     def backward(
-        self, node: Node, grad: Any, out: None, x: Any, weight: Any, *, size: Pair, **window: Any
+        self, node: Node, grad: Any, out: None, x: Any, weight: Any, *, size: Sizes, **window: Any
     ) -> Any:
         wants_x, wants_weight = node.inputs
-        to_x = wants_x and conv2d(grad, weight, None, **window)
-        return to_x, wants_weight and conv2d_weight(
+        to_x = wants_x and convolution(grad, weight, None, **window)
+        return to_x, wants_weight and convolution_weight(
             x, grad, kernel=wants_weight.shape[2:], **window
         )
 
 
-class Conv2dWeight(Gate):
+class ConvolutionWeight(Gate):
     """The gradient of a convolution's filters, from its output's gradient x and its input image."""
 
     needs: ClassVar = {"x": "image", "image": "x"}
+    fresh: ClassVar = True
 
     def forward(
         self,
@@ -90,24 +96,75 @@ class Conv2dWeight(Gate):
         x: Any,
         image: Any,
         *,
-        kernel: Pair,
-        stride: Pair,
-        padding: Pair,
-        dilation: Pair,
+        kernel: Sizes,
+        stride: Sizes,
+        padding: Sizes,
+        dilation: Sizes,
         groups: int,
     ) -> Any:
-        return convolution.conv2d_weight_gradient(
+        return kernels.convolve_weight_gradient(
             xp, x, image, kernel, stride, padding, dilation, groups
         )
 
     def backward(
-        self, node: Node, grad: Any, out: None, x: Any, image: Any, *, kernel: Pair, **window: Any
+        self, node: Node, grad: Any, out: None, x: Any, image: Any, *, kernel: Sizes, **window: Any
     ) -> Any:
         wants_x, wants_image = node.inputs
-        to_x = wants_x and conv2d(image, grad, None, **window)
-        return to_x, wants_image and conv2d_input(x, grad, size=wants_image.shape[2:], **window)
+        to_x = wants_x and convolution(image, grad, None, **window)
+        return to_x, wants_image and convolution_input(
+            x, grad, size=wants_image.shape[2:], **window
+        )
 
 
-conv2d = Conv2d()
-conv2d_input = Conv2dInput()
-conv2d_weight = Conv2dWeight()
+class Im2col(Gate):
+    """The windows of images as columns (N, C * places of the kernel, windows)."""
+
+    needs: ClassVar = {"x": ""}
+    fresh: ClassVar = True
+
+    def forward(
+        self,
+        xp: Any,
+        x: Any,
+        *,
+        kernel: Sizes,
+        stride: Sizes,
+        padding: Sizes,
+        dilation: Sizes,
+    ) -> Any:
+        return kernels.im2col(xp, x, kernel, stride, padding, dilation)
+
+    def backward(self, node: Node, grad: Any, out: None, x: None, **window: Any) -> Any:
+        return col2im(grad, size=node.inputs[0].shape[2:], **window)  # type: ignore[union-attr]
+
+
+class Col2im(Gate):
+    """Columns added up where their windows lie in the images: the adjoint of im2col."""
+
+    needs: ClassVar = {"x": ""}
+    fresh: ClassVar = True
+
+    def forward(
+        self,
+        xp: Any,
+        x: Any,
+        *,
+        size: Sizes,
+        kernel: Sizes,
+        stride: Sizes,
+        padding: Sizes,
+        dilation: Sizes,
+    ) -> Any:
+        return kernels.col2im(xp, x, size, kernel, stride, padding, dilation)
+
+    def backward(
+        self, node: Node, grad: Any, out: None, x: None, *, size: Sizes, **window: Any
+    ) -> Any:
+        return im2col(grad, **window)
+
+
+convolution = Convolution()
+convolution_input = ConvolutionInput()
+convolution_weight = ConvolutionWeight()
+im2col = Im2col()
+col2im = Col2im()

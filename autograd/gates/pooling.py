@@ -1,6 +1,7 @@
-"""Pooling over windows of images (N, C, H, W): max routes, average distributes.
+"""Pooling over windows of images (N, C, *size): max routes, average distributes.
 
-The array work is in `tapegrad.kernels.pooling`.
+One set of gates for any number of spatial dimensions; the adaptive ones are given how many windows
+there shall be along each, the others how large. The array work is in `tapegrad.kernels.pooling`.
 """
 
 from __future__ import annotations
@@ -8,57 +9,66 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from tapegrad.autograd.engine import Gate, Node
-from tapegrad.kernels import pooling
+from tapegrad.kernels import pooling as kernels
 
-Pair = tuple[int, int]
+Sizes = tuple[int, ...]
 
 
-class MaxPool2d(Gate):
+class MaxPool(Gate):
     """The largest of each window, and where it was; the gradient is routed there."""
 
     needs: ClassVar = {"x": "extra"}
+    fresh: ClassVar = True
 
     def forward(
         self,
         xp: Any,
         x: Any,
         *,
-        kernel: Pair,
-        stride: Pair,
-        padding: Pair,
-        dilation: Pair,
+        kernel: Sizes,
+        stride: Sizes,
+        padding: Sizes,
+        dilation: Sizes,
         ceil_mode: bool,
     ) -> Any:
-        return pooling.max_pool2d(xp, x, kernel, stride, padding, dilation, ceil_mode)
+        return kernels.max_pool(xp, x, kernel, stride, padding, dilation, ceil_mode)
 
     def backward(self, node: Node, grad: Any, out: Any, x: None, **window: Any) -> Any:
         size = node.inputs[0].shape[2:]  # type: ignore[union-attr]
         reach = (d * (k - 1) + 1 for d, k in zip(window["dilation"], window["kernel"], strict=True))
-        disjoint = all(s >= r for s, r in zip(window["stride"], reach, strict=True))
-        return scatter_to_plane(grad, out[1], size=size, disjoint=disjoint)
+        overlap = any(s < r for s, r in zip(window["stride"], reach, strict=True))
+        return scatter_to_plane(grad, out[1], size=size, adds=overlap)
+
+
+class AdaptiveMaxPool(Gate):
+    """The largest of each of a number of windows, and where it was; the gradient goes there."""
+
+    needs: ClassVar = {"x": "extra"}
+    fresh: ClassVar = True
+
+    def forward(self, xp: Any, x: Any, *, output: Sizes) -> Any:
+        return kernels.adaptive_max_pool(xp, x, output)
+
+    def backward(self, node: Node, grad: Any, out: Any, x: None, *, output: Sizes) -> Any:
+        size = node.inputs[0].shape[2:]  # type: ignore[union-attr]
+        overlap = any(not m or n % m for n, m in zip(size, output, strict=True))
+        return scatter_to_plane(grad, out[1], size=size, adds=overlap)
 
 
 class ScatterToPlane(Gate):
-    """Zeros (N, C, H, W) with x added at flat positions of each plane.
+    """Zeros (N, C, *size) with x put at flat positions of each plane.
 
-    `disjoint` promises that no position comes twice, which is quicker.
+    What meets at a position adds up; without `adds`, which is quicker, the last stays.
     """
 
     needs: ClassVar = {"x": "positions"}
+    fresh: ClassVar = True
 
-    def forward(self, xp: Any, x: Any, positions: Any, *, size: Pair, disjoint: bool) -> Any:
-        return pooling.scatter_to_plane(xp, x, positions, size, disjoint)
+    def forward(self, xp: Any, x: Any, positions: Any, *, size: Sizes, adds: bool) -> Any:
+        return kernels.scatter_to_plane(xp, x, positions, size, adds)
 
     def backward(
-        self,
-        node: Node,
-        grad: Any,
-        out: None,
-        x: None,
-        positions: Any,
-        *,
-        size: Pair,
-        disjoint: bool,
+        self, node: Node, grad: Any, out: None, x: None, positions: Any, *, size: Sizes, adds: bool
     ) -> Any:
         return gather_from_plane(grad, positions), None
 
@@ -67,71 +77,104 @@ class GatherFromPlane(Gate):
     """What stands at flat positions of each plane of x: the adjoint of the scatter."""
 
     needs: ClassVar = {"x": "positions"}
+    fresh: ClassVar = True
 
     def forward(self, xp: Any, x: Any, positions: Any) -> Any:
-        return pooling.gather_from_plane(xp, x, positions)
+        return kernels.gather_from_plane(xp, x, positions)
 
     def backward(self, node: Node, grad: Any, out: None, x: None, positions: Any) -> Any:
         size = node.inputs[0].shape[2:]  # type: ignore[union-attr]
-        return scatter_to_plane(grad, positions, size=size, disjoint=False), None
+        return scatter_to_plane(grad, positions, size=size, adds=True), None
 
 
-class AvgPool2d(Gate):
+class AvgPool(Gate):
     """The mean of each window: every element of it receives an equal share."""
 
     needs: ClassVar = {"x": ""}
+    fresh: ClassVar = True
 
     def forward(
         self,
         xp: Any,
         x: Any,
         *,
-        kernel: Pair,
-        stride: Pair,
-        padding: Pair,
+        kernel: Sizes,
+        stride: Sizes,
+        padding: Sizes,
         ceil_mode: bool,
         count_include_pad: bool,
         divisor: int | None,
     ) -> Any:
-        return pooling.avg_pool2d(
+        return kernels.avg_pool(
             xp, x, kernel, stride, padding, ceil_mode, count_include_pad, divisor
         )
 
     def backward(self, node: Node, grad: Any, out: None, x: None, **window: Any) -> Any:
         size = node.inputs[0].shape[2:]  # type: ignore[union-attr]
-        return avg_pool2d_gradient(grad, size=size, **window)
+        return avg_pool_gradient(grad, size=size, **window)
 
 
-class AvgPool2dGradient(Gate):
+class AvgPoolGradient(Gate):
     """The adjoint of average pooling: each mean's share spread over its window."""
 
     needs: ClassVar = {"x": ""}
+    fresh: ClassVar = True
 
     def forward(
         self,
         xp: Any,
         x: Any,
         *,
-        size: Pair,
-        kernel: Pair,
-        stride: Pair,
-        padding: Pair,
+        size: Sizes,
+        kernel: Sizes,
+        stride: Sizes,
+        padding: Sizes,
         ceil_mode: bool,
         count_include_pad: bool,
         divisor: int | None,
     ) -> Any:
-        return pooling.avg_pool2d_gradient(
+        return kernels.avg_pool_gradient(
             xp, x, size, kernel, stride, padding, ceil_mode, count_include_pad, divisor
         )
 
     def backward(
-        self, node: Node, grad: Any, out: None, x: None, *, size: Pair, **window: Any
+        self, node: Node, grad: Any, out: None, x: None, *, size: Sizes, **window: Any
     ) -> Any:
-        return avg_pool2d(grad, **window)
+        return avg_pool(grad, **window)
 
 
-max_pool2d = MaxPool2d()
+class AdaptiveAvgPool(Gate):
+    """The mean of each of a number of windows, which may overlap by one element."""
+
+    needs: ClassVar = {"x": ""}
+    fresh: ClassVar = True
+
+    def forward(self, xp: Any, x: Any, *, output: Sizes) -> Any:
+        return kernels.adaptive_avg_pool(xp, x, output)
+
+    def backward(self, node: Node, grad: Any, out: None, x: None, *, output: Sizes) -> Any:
+        size = node.inputs[0].shape[2:]  # type: ignore[union-attr]
+        return adaptive_avg_pool_gradient(grad, size=size)
+
+
+class AdaptiveAvgPoolGradient(Gate):
+    """The adjoint of adaptive average pooling."""
+
+    needs: ClassVar = {"x": ""}
+    fresh: ClassVar = True
+
+    def forward(self, xp: Any, x: Any, *, size: Sizes) -> Any:
+        return kernels.adaptive_avg_pool_gradient(xp, x, size)
+
+    def backward(self, node: Node, grad: Any, out: None, x: None, *, size: Sizes) -> Any:
+        return adaptive_avg_pool(grad, output=node.inputs[0].shape[2:])  # type: ignore[union-attr]
+
+
+max_pool = MaxPool()
+adaptive_max_pool = AdaptiveMaxPool()
 scatter_to_plane = ScatterToPlane()
 gather_from_plane = GatherFromPlane()
-avg_pool2d = AvgPool2d()
-avg_pool2d_gradient = AvgPool2dGradient()
+avg_pool = AvgPool()
+avg_pool_gradient = AvgPoolGradient()
+adaptive_avg_pool = AdaptiveAvgPool()
+adaptive_avg_pool_gradient = AdaptiveAvgPoolGradient()

@@ -60,7 +60,7 @@ class TestEveryWindow:
         self, size, kernel, stride, padding, dilation, groups
     ):
         x, w = images_and_filters(size, kernel, groups)
-        y = convolution.conv2d(np, x, w, stride, padding, dilation, groups)
+        y = convolution.convolve(np, x, w, stride, padding, dilation, groups)
         expected = reference(x, w, stride, padding, dilation, groups)
         np.testing.assert_allclose(y, expected, rtol=0, atol=1e-12)
 
@@ -68,9 +68,9 @@ class TestEveryWindow:
         self, size, kernel, stride, padding, dilation, groups
     ):
         x, w = images_and_filters(size, kernel, groups)
-        y = convolution.conv2d(np, x, w, stride, padding, dilation, groups)
+        y = convolution.convolve(np, x, w, stride, padding, dilation, groups)
         g = np.random.default_rng(1).standard_normal(y.shape)
-        dx = convolution.conv2d_input_gradient(np, g, w, size, stride, padding, dilation, groups)
+        dx = convolution.convolve_input_gradient(np, g, w, size, stride, padding, dilation, groups)
         assert dx.shape == x.shape
         np.testing.assert_allclose(np.vdot(y, g), np.vdot(x, dx), rtol=1e-11)
 
@@ -78,9 +78,11 @@ class TestEveryWindow:
         self, size, kernel, stride, padding, dilation, groups
     ):
         x, w = images_and_filters(size, kernel, groups)
-        y = convolution.conv2d(np, x, w, stride, padding, dilation, groups)
+        y = convolution.convolve(np, x, w, stride, padding, dilation, groups)
         g = np.random.default_rng(1).standard_normal(y.shape)
-        dw = convolution.conv2d_weight_gradient(np, g, x, kernel, stride, padding, dilation, groups)
+        dw = convolution.convolve_weight_gradient(
+            np, g, x, kernel, stride, padding, dilation, groups
+        )
         assert dw.shape == w.shape
         np.testing.assert_allclose(np.vdot(y, g), np.vdot(w, dw), rtol=1e-11)
 
@@ -91,9 +93,9 @@ class TestEveryWindow:
         window = stride, padding, dilation, groups
 
         def everything():
-            y = convolution.conv2d(np, x, w, *window)
-            dx = convolution.conv2d_input_gradient(np, y, w, size, *window)
-            return y, dx, convolution.conv2d_weight_gradient(np, y, x, kernel, *window)
+            y = convolution.convolve(np, x, w, *window)
+            dx = convolution.convolve_input_gradient(np, y, w, size, *window)
+            return y, dx, convolution.convolve_weight_gradient(np, y, x, kernel, *window)
 
         together = everything()
         shape = (*w.shape[2:], *together[0].shape[2:])
@@ -105,9 +107,9 @@ class TestEveryWindow:
 def everything(x, w, g, stride=ONE, padding=ONE, dilation=ONE, groups=1):
     window = stride, padding, dilation, groups
     return (
-        convolution.conv2d(np, x, w, *window),
-        convolution.conv2d_input_gradient(np, g, w, x.shape[2:], *window),
-        convolution.conv2d_weight_gradient(np, g, x, w.shape[2:], *window),
+        convolution.convolve(np, x, w, *window),
+        convolution.convolve_input_gradient(np, g, w, x.shape[2:], *window),
+        convolution.convolve_weight_gradient(np, g, x, w.shape[2:], *window),
     )
 
 
@@ -126,7 +128,7 @@ def test_the_dtype_is_kept_and_halves_accumulate_in_float32(dtype, filters):
 
 def test_a_float16_sum_beyond_2048_still_counts_by_ones():
     x, w = np.ones((1, 64, 8, 8), np.float16), np.ones((1, 64, 8, 8), np.float16)
-    assert convolution.conv2d(np, x, w, ONE, NONE, ONE, 1).item() == 4096
+    assert convolution.convolve(np, x, w, ONE, NONE, ONE, 1).item() == 4096
 
 
 @pytest.mark.parametrize("filters", [4, 16])
@@ -164,7 +166,7 @@ def test_a_batch_of_no_images_has_no_outputs_and_a_zero_weight_gradient(filters)
 def test_an_infinity_reaches_only_the_windows_that_hold_it():
     x, w = images_and_filters((6, 7), (3, 3), 1)
     x[0, 0, 0, 6] = np.inf
-    y = convolution.conv2d(np, x, w, ONE, NONE, ONE, 1)
+    y = convolution.convolve(np, x, w, ONE, NONE, ONE, 1)
     assert np.isinf(y[0, :, 0, 4]).all()
     assert np.isinf(y).sum() == len(w)
 

@@ -89,7 +89,7 @@ class TestEveryWindow:
         if any(d * (k - 1) >= n for d, k, n in zip(dilation, kernel, size, strict=True)):
             pytest.skip("no window fits")
         x = np.random.default_rng(0).integers(-2, 3, (2, 3, *size)).astype(float)
-        y, indices = pooling.max_pool2d(np, x, kernel, stride, padding, dilation, ceil_mode)
+        y, indices = pooling.max_pool(np, x, kernel, stride, padding, dilation, ceil_mode)
         expected_y, expected_indices = largest(x, kernel, stride, padding, dilation, ceil_mode)
         np.testing.assert_array_equal(y, expected_y)
         np.testing.assert_array_equal(indices, expected_indices)
@@ -101,7 +101,7 @@ class TestEveryWindow:
     ):
         x = np.random.default_rng(0).standard_normal((2, 3, *size))
         window = kernel, stride, padding, ceil_mode, count_include_pad
-        y = pooling.avg_pool2d(np, x, *window)
+        y = pooling.avg_pool(np, x, *window)
         np.testing.assert_allclose(y, mean(x, *window), rtol=1e-12, atol=1e-13)
 
     @pytest.mark.parametrize("count_include_pad", [False, True])
@@ -111,23 +111,23 @@ class TestEveryWindow:
         rng = np.random.default_rng(0)
         x = rng.standard_normal((2, 3, *size))
         window = kernel, stride, padding, ceil_mode, count_include_pad
-        y = pooling.avg_pool2d(np, x, *window)
+        y = pooling.avg_pool(np, x, *window)
         g = rng.standard_normal(y.shape)
-        dx = pooling.avg_pool2d_gradient(np, g, size, *window)
+        dx = pooling.avg_pool_gradient(np, g, size, *window)
         assert dx.shape == x.shape
         np.testing.assert_allclose(np.vdot(y, g), np.vdot(x, dx), rtol=1e-11)
 
 
 def test_max_pooling_gives_a_tie_to_the_first_index():
     x = np.ones((1, 1, 4, 4))
-    _, indices = pooling.max_pool2d(np, x, (3, 3), ONE, NONE, ONE)
+    _, indices = pooling.max_pool(np, x, (3, 3), ONE, NONE, ONE)
     assert indices.tolist() == [[[[0, 1], [4, 5]]]]
     assert indices.dtype == np.int64
 
 
 def test_equal_zeros_of_either_sign_are_a_tie():
     x = np.array([[[[-0.0, 0.0]]]])
-    _, indices = pooling.max_pool2d(np, x, (1, 2), ONE, NONE, ONE)
+    _, indices = pooling.max_pool(np, x, (1, 2), ONE, NONE, ONE)
     assert indices.item() == 0
 
 
@@ -135,7 +135,7 @@ def test_equal_zeros_of_either_sign_are_a_tie():
 def test_max_pooling_propagates_nan_with_its_own_index(dtype):
     x = np.arange(16).reshape(1, 1, 4, 4).astype(dtype)
     x[0, 0, 1, 0] = np.nan
-    y, indices = pooling.max_pool2d(np, x, TWO, TWO, NONE, ONE)
+    y, indices = pooling.max_pool(np, x, TWO, TWO, NONE, ONE)
     assert y.dtype == dtype
     np.testing.assert_array_equal(y.astype(float), [[[[np.nan, 7], [13, 15]]]])
     assert indices.tolist() == [[[[4, 7], [13, 15]]]]
@@ -143,7 +143,7 @@ def test_max_pooling_propagates_nan_with_its_own_index(dtype):
 
 def test_padding_never_wins_even_where_all_is_minus_infinity():
     x = np.full((1, 1, 3, 3), -np.inf)
-    y, indices = pooling.max_pool2d(np, x, TWO, TWO, ONE, ONE)
+    y, indices = pooling.max_pool(np, x, TWO, TWO, ONE, ONE)
     assert np.isneginf(y).all()
     assert indices.tolist() == [[[[0, 1], [3, 4]]]]
 
@@ -151,7 +151,7 @@ def test_padding_never_wins_even_where_all_is_minus_infinity():
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64])
 def test_max_pooling_keeps_integers(dtype):
     x = np.array([[[[0, 1], [3, 2]]]], dtype)
-    y, indices = pooling.max_pool2d(np, x, TWO, TWO, ONE, ONE)
+    y, indices = pooling.max_pool(np, x, TWO, TWO, ONE, ONE)
     assert y.dtype == dtype
     np.testing.assert_array_equal(y, x)
     assert indices.tolist() == [[[[0, 1], [2, 3]]]]
@@ -161,7 +161,7 @@ def test_max_pooling_keeps_integers(dtype):
 def test_overlapping_windows_add_up_where_they_share_a_winner(dtype):
     x = np.zeros((2, 1, 3, 3), dtype)
     x[0, 0, 1, 1] = x[1, 0, 0, 0] = 1
-    _, indices = pooling.max_pool2d(np, x, TWO, ONE, NONE, ONE)
+    _, indices = pooling.max_pool(np, x, TWO, ONE, NONE, ONE)
     g = np.arange(8).reshape(2, 1, 2, 2).astype(dtype)
     dx = pooling.scatter_to_plane(np, g, indices, (3, 3))
     assert dx.dtype == dtype
@@ -169,12 +169,12 @@ def test_overlapping_windows_add_up_where_they_share_a_winner(dtype):
     assert dx[1].tolist() == [[[4, 5, 0], [6, 7, 0], [0, 0, 0]]]
 
 
-def test_disjoint_windows_scatter_alike_with_and_without_the_promise():
+def test_disjoint_windows_scatter_alike_whether_or_not_they_add():
     rng = np.random.default_rng(0)
     x, g = rng.standard_normal((3, 2, 6, 8)), rng.standard_normal((3, 2, 3, 4)).astype(np.float32)
-    _, indices = pooling.max_pool2d(np, x, TWO, TWO, NONE, ONE)
+    _, indices = pooling.max_pool(np, x, TWO, TWO, NONE, ONE)
     added = pooling.scatter_to_plane(np, g, indices, (6, 8))
-    placed = pooling.scatter_to_plane(np, g, indices, (6, 8), disjoint=True)
+    placed = pooling.scatter_to_plane(np, g, indices, (6, 8), adds=False)
     assert added.dtype == placed.dtype == np.float32
     np.testing.assert_array_equal(added, placed)
 
@@ -191,12 +191,12 @@ def test_views_give_what_their_copies_give():
     x = np.random.default_rng(0).standard_normal((6, 8, 3, 2)).transpose(3, 2, 0, 1)
     g = np.broadcast_to(np.float32(1.5), (2, 3, 3, 4))
     for one, other in zip(
-        pooling.max_pool2d(np, x, TWO, TWO, NONE, ONE),
-        pooling.max_pool2d(np, x.copy(), TWO, TWO, NONE, ONE),
+        pooling.max_pool(np, x, TWO, TWO, NONE, ONE),
+        pooling.max_pool(np, x.copy(), TWO, TWO, NONE, ONE),
         strict=True,
     ):
         np.testing.assert_array_equal(one, other)
-    _, indices = pooling.max_pool2d(np, x, TWO, TWO, NONE, ONE)
+    _, indices = pooling.max_pool(np, x, TWO, TWO, NONE, ONE)
     scattered = pooling.scatter_to_plane(np, g, indices, (6, 8))
     np.testing.assert_array_equal(
         scattered, pooling.scatter_to_plane(np, g.copy(), indices, (6, 8))
@@ -205,32 +205,32 @@ def test_views_give_what_their_copies_give():
 
 def test_average_pooling_of_float16_accumulates_in_float32():
     x = np.full((1, 1, 64, 64), 100, np.float16)  # the sum is far beyond float16
-    y = pooling.avg_pool2d(np, x, (64, 64), ONE, NONE, False, True)
+    y = pooling.avg_pool(np, x, (64, 64), ONE, NONE, False, True)
     assert y.dtype == np.float16
     assert y.item() == 100
-    dx = pooling.avg_pool2d_gradient(np, y, (64, 64), (64, 64), ONE, NONE, False, True)
+    dx = pooling.avg_pool_gradient(np, y, (64, 64), (64, 64), ONE, NONE, False, True)
     assert dx.dtype == np.float16
     np.testing.assert_array_equal(dx, np.full_like(x, 100 / 4096))
 
 
 def test_float32_pools_in_float32():
     x = np.ones((1, 1, 4, 4), np.float32)
-    y = pooling.avg_pool2d(np, x, TWO, TWO, NONE, False, True)
+    y = pooling.avg_pool(np, x, TWO, TWO, NONE, False, True)
     assert y.dtype == np.float32
     window = TWO, TWO, NONE, False, True
-    assert pooling.avg_pool2d_gradient(np, y, (4, 4), *window).dtype == np.float32
-    assert pooling.max_pool2d(np, x, TWO, TWO, NONE, ONE)[0].dtype == np.float32
+    assert pooling.avg_pool_gradient(np, y, (4, 4), *window).dtype == np.float32
+    assert pooling.max_pool(np, x, TWO, TWO, NONE, ONE)[0].dtype == np.float32
 
 
 def test_a_batch_of_no_images_pools_to_nothing():
     x = np.empty((0, 3, 4, 4), np.float32)
-    y, indices = pooling.max_pool2d(np, x, TWO, TWO, NONE, ONE)
+    y, indices = pooling.max_pool(np, x, TWO, TWO, NONE, ONE)
     assert y.shape == indices.shape == (0, 3, 2, 2)
     assert pooling.gather_from_plane(np, x, indices).shape == y.shape
-    for disjoint in (False, True):
-        dx = pooling.scatter_to_plane(np, y, indices, (4, 4), disjoint)
+    for adds in (False, True):
+        dx = pooling.scatter_to_plane(np, y, indices, (4, 4), adds)
         assert (dx.shape, dx.dtype) == (x.shape, x.dtype)
-    mean = pooling.avg_pool2d(np, x, TWO, TWO, NONE, False, True)
+    mean = pooling.avg_pool(np, x, TWO, TWO, NONE, False, True)
     window = TWO, TWO, NONE, False, True
     assert mean.shape == y.shape
-    assert pooling.avg_pool2d_gradient(np, mean, (4, 4), *window).shape == x.shape
+    assert pooling.avg_pool_gradient(np, mean, (4, 4), *window).shape == x.shape

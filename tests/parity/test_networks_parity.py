@@ -5,21 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from comparing import PARITY, views
-from hypothesis import assume, given, settings
+from drawing import Draw
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from pooling_calls import adaptive, maximum
 
 MORE = settings(PARITY, max_examples=60)
 
 
-def either(least, most):
-    """An int, a list of one, or a pair."""
-    one = st.integers(least, most)
-    return one | st.tuples(one, one) | st.lists(one, min_size=2, max_size=2) | st.tuples(one)
-
-
-def pair_of(value):
-    values = (value,) if isinstance(value, int) else tuple(value)
-    return values * 2 if len(values) == 1 else values
+def F(m):
+    """The functions of layers, of either library."""
+    return m.module.nn.functional
 
 
 # linear
@@ -38,82 +34,34 @@ def test_linear(same, data, rank, bias):
         same(lambda m, x, w: m.linear(x, w), x, weight)
 
 
-# conv2d
-
-
-@st.composite
-def convolutions(draw):
-    """Images, filters, a bias or None, and arguments that fit."""
-    groups = draw(st.sampled_from([1, 1, 2, 3]))
-    per_group, filters = draw(st.integers(1, 2)), groups * draw(st.integers(1, 2))
-    kernel = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
-    dilation = draw(either(1, 2))
-    padding = draw(either(0, 2) | st.sampled_from(["same", "valid"]))
-    stride = 1 if padding == "same" else draw(either(1, 3))
-    span = [d * (k - 1) + 1 for k, d in zip(kernel, pair_of(dilation), strict=True)]
-    size = tuple(draw(st.integers(max(s - 1, 1), 7)) for s in span)
-    around = (0, 0) if isinstance(padding, str) else pair_of(padding)
-    if padding != "same":
-        size = tuple(max(n, s - 2 * p) for n, s, p in zip(size, span, around, strict=True))
-    batch = draw(st.sampled_from([(), (1,), (2,), (2,), (0,)]))
-    x = draw(views((*batch, groups * per_group, *size)))
-    weight = draw(views((filters, per_group, *kernel)))
-    bias = draw(st.none() | views((filters,)))
-    options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-    return x, weight, bias, options
-
-
-@MORE
-@given(drawn=convolutions())
-def test_conv2d(same, drawn):
-    x, weight, bias, options = drawn
-    x, weight = x.between(-1, 1), weight.between(-1, 1)
-    if bias is None:
-        same(lambda m, x, w: m.conv2d(x, w, **options), x, weight)
-    else:
-        order = ("stride", "padding", "dilation", "groups")
-        positional = [options[name] for name in order]
-        same(lambda m, x, w, b: m.conv2d(x, w, b, *positional), x, weight, bias)
-
-
 # Pooling
 
 
-@st.composite
-def pools(draw, dilated):
-    """Images without ties and arguments that fit."""
-    kernel, padding = draw(either(1, 3)), draw(either(0, 1))
-    padding = tuple(min(p, k // 2) for p, k in zip(pair_of(padding), pair_of(kernel), strict=True))
-    stride = draw(st.none() | either(1, 3))
-    dilation = draw(either(1, 2)) if dilated else 1
-    span = [d * (k - 1) + 1 for k, d in zip(pair_of(kernel), pair_of(dilation), strict=True)]
-    size = tuple(
-        draw(st.integers(max(s - 2 * p, 1), 8)) for s, p in zip(span, padding, strict=True)
-    )
-    shape = (*draw(st.sampled_from([(), (1,), (2,)])), draw(st.integers(1, 3)), *size)
-    options = {"kernel_size": kernel, "stride": stride, "padding": padding}
-    if dilated:
-        options["dilation"] = dilation
-    # PyTorch writes outside its memory where a window lies in the padding altogether.
-    spread = pair_of(dilation)
-    assume(all(not p or n > d - p for n, d, p in zip(size, spread, padding, strict=True)))
-    options["ceil_mode"] = draw(st.booleans())
-    return draw(views(shape)).between(-1, 1), options
-
-
-@MORE
-@given(drawn=pools(dilated=True))
-def test_max_pool2d(same, drawn):
-    x, options = drawn
-    same(lambda m, x: m.max_pool2d(x, **options), x)
-    same(lambda m, x: m.max_pool2d(x, *options.values(), return_indices=True), x)
-
-
+@pytest.mark.parametrize("dims", [1, 2, 3])
 @PARITY
-@given(drawn=pools(dilated=True))
-def test_max_pool2d_of_ties_takes_the_first(same, drawn):
-    x, options = drawn
-    same(lambda m, x: m.max_pool2d(x, return_indices=True, **options), x.map(np.round))
+@given(source=st.randoms())
+def test_max_pooling_of_ties_takes_the_first(same, dims, source):
+    drawn = maximum(dims)(Draw(source))
+    x, *args = drawn.args
+    kwargs = {**drawn.kwargs, "return_indices": True}
+    same(
+        lambda m, x: getattr(F(m), f"max_pool{dims}d")(x, *args, **kwargs),
+        x.map(np.round),
+    )
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+@PARITY
+@given(source=st.randoms())
+def test_adaptive_max_pooling_of_ties_takes_the_first(same, dims, source):
+    drawn = adaptive(dims, indices=True)(Draw(source))
+    x, output = drawn.args
+    function = f"adaptive_max_pool{dims}d"
+    same(
+        lambda m, x: getattr(F(m), function)(x, output, True),
+        x.map(np.round),
+        order=drawn.order,
+    )
 
 
 def test_max_pool2d_of_infinities_and_nan(same):
@@ -121,21 +69,25 @@ def test_max_pool2d_of_infinities_and_nan(same):
     x[0, 0, 2, 2], x[0, 0, 0, 3] = np.nan, np.inf
     same(lambda m, x: m.max_pool2d(x, 2, return_indices=True), x)
     same(lambda m, x: m.max_pool2d(x, 3, 1, 1, return_indices=True), x)
+    same(lambda m, x: m.max_pool2d(x, 4, 1, 2, return_indices=True), x)
+    same(lambda m, x: F(m).adaptive_max_pool2d(x, (3, 2), True), x)
 
 
-@MORE
-@given(drawn=pools(dilated=False), include=st.booleans(), divisor=st.sampled_from([None, 3, -2]))
-def test_avg_pool2d(same, drawn, include, divisor):
-    x, options = drawn
-    same(lambda m, x: m.avg_pool2d(x, *options.values(), include), x)
-    same(lambda m, x: m.avg_pool2d(x, count_include_pad=include, **options), x, order=0)
-    same(
-        lambda m, x: m.avg_pool2d(
-            x, count_include_pad=include, divisor_override=divisor, **options
-        ),
-        x,
-        order=1,
-    )
+@pytest.mark.parametrize("p", [1, 2, 3, 0.5, float("inf"), -1])
+def test_norms_of_windows_of_zeros_have_no_gradient(same, p):
+    x = np.array([[[0.0, 0.0, 0.0, 2.0], [0.0, 0.0, 1.0, 3.0]]])
+    order = 1 if p > 0 else 0
+    same(lambda m, x: F(m).lp_pool2d(x, p, 2), x, order=order)
+
+
+def test_images_of_another_size_are_unpooled_where_the_winners_were(same):
+    x = np.random.default_rng(0).standard_normal((2, 3, 7, 5))
+
+    def there_and_back(m, x):
+        y, indices = F(m).max_pool2d(x, 3, 2, 1, return_indices=True)
+        return F(m).max_unpool2d(y, indices, 3, 2, 1, output_size=x.shape)
+
+    same(there_and_back, x)
 
 
 # Losses
@@ -227,6 +179,7 @@ def test_half_precision(same, name):
 
 # Mistakes
 
+
 X4, W = np.zeros((2, 3, 5, 5)), np.zeros((4, 3, 3, 3))
 X2, X5, T = np.zeros((2, 3)), np.zeros((2, 5)), np.array([0, 1])
 IMAGES, FILTERS = "float64[2, 3, 5, 5]", "float64[4, 3, 3, 3]"
@@ -302,6 +255,118 @@ MISTAKES = {
         lambda m, x: m.avg_pool2d(x, 2, padding=2),
         (X4,),
         ["avg_pool2d", "padding"],
+    ),
+    "max_pool3d: window": (
+        lambda m, x: F(m).max_pool3d(x, 6),
+        (X4,),
+        ["max_pool3d", "3, 5, 5]", "(6, 6, 6)"],
+    ),
+    "max_pool1d: nothing": (
+        lambda m, x: F(m).max_pool1d(x[:, :0], 1),
+        (X4[0],),
+        ["max_pool1d", "float64[3, 0, 5]"],
+    ),
+    "avg_pool1d: lengths": (lambda m, x: F(m).avg_pool1d(x, (2, 2)), (X4[0],), ["kernel_size"]),
+    "avg_pool2d: divisor": (
+        lambda m, x: F(m).avg_pool2d(x, 2, divisor_override=0),
+        (X4,),
+        ["divisor_override"],
+    ),
+    "conv1d: rank": (lambda m, x, w: F(m).conv1d(x, w), (X4, X4[0]), ["conv1d", IMAGES]),
+    "conv3d: channels": (
+        lambda m, x, w: F(m).conv3d(x, w),
+        (X4, X4),
+        ["conv3d", "float64[2, 3, 5, 5]"],
+    ),
+    "conv2d: strides": (
+        lambda m, x, w: F(m).conv2d(x, w, stride=(1, 1, 1)),
+        (X4, W),
+        ["conv2d", "stride", "(1, 1, 1)"],
+    ),
+    "conv2d: fraction": (lambda m, x, w: F(m).conv2d(x, w, stride=1.5), (X4, W), ["conv2d", "1.5"]),
+    "conv_transpose2d: channels": (
+        lambda m, x, w: F(m).conv_transpose2d(x, w),
+        (X4, W),
+        ["conv_transpose2d", IMAGES, FILTERS],
+    ),
+    "conv_transpose2d: groups": (
+        lambda m, x, w: F(m).conv_transpose2d(x, w, groups=3),
+        (W, W),
+        ["conv_transpose2d", "3 groups", FILTERS],
+    ),
+    "conv_transpose2d: bias": (
+        lambda m, x, w, b: F(m).conv_transpose2d(x, w, b),
+        (X4, W[:3], X2[0, :2]),
+        ["conv_transpose2d", "bias", "float64[2]"],
+    ),
+    "conv_transpose2d: output_padding": (
+        lambda m, x, w: F(m).conv_transpose2d(x, w, stride=2, output_padding=2),
+        (X4, W[:3]),
+        ["conv_transpose2d", "output_padding (2, 2)", "stride (2, 2)"],
+    ),
+    "conv_transpose2d: padding": (
+        lambda m, x, w: F(m).conv_transpose2d(x, w, padding=9),
+        (X4, W[:3]),
+        ["conv_transpose2d", IMAGES, "(9, 9)"],
+    ),
+    "conv_transpose2d: empty": (
+        lambda m, x, w: F(m).conv_transpose2d(x[:, :, :0], w),
+        (X4, W[:3]),
+        ["conv_transpose2d", "float64[2, 3, 0, 5]"],
+    ),
+    "unfold: window": (lambda m, x: F(m).unfold(x, 6), (X4,), ["unfold", IMAGES, "(6, 6)"]),
+    "unfold: kernel": (lambda m, x: F(m).unfold(x, (2,)), (X4,), ["unfold", "kernel_size", "(2,)"]),
+    "unfold: channels": (
+        lambda m, x: F(m).unfold(x[:, :0], 2),
+        (X4,),
+        ["unfold", "float64[2, 0, 5, 5]"],
+    ),
+    "fold: rows": (lambda m, x: F(m).fold(x, 5, 2), (X4[0],), ["fold", "multiple of 4"]),
+    "fold: columns": (
+        lambda m, x: F(m).fold(x, (3, 4), (1, 5)),
+        (X4[0],),
+        ["fold", "float64[3, 5, 5]"],
+    ),
+    "fold: rank": (lambda m, x: F(m).fold(x, 5, 2), (X4,), ["fold", IMAGES]),
+    "adaptive_avg_pool2d: sizes": (
+        lambda m, x: F(m).adaptive_avg_pool2d(x, (1, 2, 3)),
+        (X4,),
+        ["adaptive_avg_pool2d", "(1, 2, 3)"],
+    ),
+    "adaptive_avg_pool1d: none": (
+        lambda m, x: F(m).adaptive_avg_pool1d(x, (None,)),
+        (X4[0],),
+        ["adaptive_avg_pool1d", "output_size"],
+    ),
+    "adaptive_max_pool2d: nothing": (
+        lambda m, x: F(m).adaptive_max_pool2d(x[:, :, :0], 1),
+        (X4,),
+        ["adaptive_max_pool2d", "float64[2, 3, 0, 5]"],
+    ),
+    "adaptive_max_pool3d: negative": (
+        lambda m, x: F(m).adaptive_max_pool3d(x, -1),
+        (X4,),
+        ["adaptive_max_pool3d", "-1"],
+    ),
+    "max_unpool1d: beyond": (
+        lambda m, x, i: F(m).max_unpool1d(x, i, 2),
+        (X2, np.full((2, 3), 6)),
+        ["max_unpool1d", "6"],
+    ),
+    "max_unpool1d: shapes": (
+        lambda m, x, i: F(m).max_unpool1d(x, i, 2),
+        (X2, np.zeros((2, 2), np.int64)),
+        ["max_unpool1d", "float64[2, 3]", "int64[2, 2]"],
+    ),
+    "max_unpool1d: indices": (
+        lambda m, x, i: F(m).max_unpool1d(x, i, 2),
+        (X2, np.zeros((2, 3), np.int32)),
+        ["max_unpool1d", "int64", "int32[2, 3]"],
+    ),
+    "max_unpool1d: size": (
+        lambda m, x, i: F(m).max_unpool1d(x, i, 2, output_size=(9,)),
+        (X2, np.zeros((2, 3), np.int64)),
+        ["max_unpool1d", "(9,)", "(6,)"],
     ),
     "cross_entropy: above": (
         lambda m, x, t: m.cross_entropy(x, t),
