@@ -1,4 +1,4 @@
-"""Matrix products. Half types are multiplied in float32, for which BLAS has routines."""
+"""Products of matrices and vectors. Half types are multiplied in float32, as BLAS can."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from tapegrad.autograd.arrays import HALVES, float32
 from tapegrad.autograd.engine import BinaryGate, Gate, Node
 
 from .reductions import sum_
+from .selection import where
 from .shape import permute, reshape
 
 
@@ -62,5 +63,51 @@ class Linear(Gate):
         return to_x, to_weight, wants_bias and sum_(rows, dims=(0,), keepdim=False)
 
 
+class Cross(Gate):
+    """The vector product along a dimension of 3: dx = y cross g and dy = g cross x."""
+
+    needs: ClassVar = {"x": "y", "y": "x"}
+    fresh: ClassVar = True
+    quiet: ClassVar = "arrays"
+
+    def forward(self, xp: Any, x: Any, y: Any, *, dim: int) -> Any:
+        return xp.cross(x, y, axis=dim)
+
+    def backward(self, node: Node, grad: Any, out: None, x: Any, y: Any, *, dim: int) -> Any:
+        wants_x, wants_y = node.inputs
+        return wants_x and cross(y, grad, dim=dim), wants_y and cross(grad, x, dim=dim)
+
+
+class Cdist(Gate):
+    """The Euclidean distances between rows of x and rows of y, by way of their products.
+
+    For w = g / out, 0 where the distance is 0, dx = sum(w) x - w y, and so for y.
+    """
+
+    needs: ClassVar = {"x": "x y out", "y": "x y out"}
+    fresh: ClassVar = True
+    quiet: ClassVar = "arrays"
+
+    def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        out = xp.matmul(x, xp.swapaxes(y, -1, -2))
+        out *= -2
+        out += xp.sum(x * x, axis=-1, keepdims=True)
+        out += xp.sum(y * y, axis=-1)[..., None, :]
+        return xp.sqrt(xp.maximum(out, 0, out=out), out=out)
+
+    def backward(self, node: Node, grad: Any, out: Any, x: Any, y: Any) -> Any:
+        wants_x, wants_y = node.inputs
+        equal = out == 0
+        weights = where(equal, 0.0, grad / where(equal, 1.0, out))
+        to_x = wants_x and _toward(weights, x, y)
+        return to_x, wants_y and _toward(swap(weights), y, x)
+
+
+def _toward(weights: Any, x: Any, y: Any) -> Any:
+    return x * sum_(weights, dims=(weights.ndim - 1,), keepdim=True) - matmul(weights, y)
+
+
 matmul = Matmul()
 linear = Linear()
+cross = Cross()
+cdist = Cdist()

@@ -38,16 +38,22 @@ class View:
 
 @dataclass(frozen=True)
 class Call:
-    """Arguments of one call; `order` is the highest derivative in which it is compared."""
+    """Arguments of one call; `order` is the highest derivative in which it is compared.
+
+    What is compared is `of` the result: that of eigenvectors, say, without their sign.
+    """
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any] = field(default_factory=dict)
     order: int = 2
+    of: Callable[[Any], Any] = lambda result: result
 
 
-def call(*args: Any, order: int = 2, **kwargs: Any) -> Call:
+def call(
+    *args: Any, order: int = 2, of: Callable[[Any], Any] = lambda result: result, **kwargs: Any
+) -> Call:
     """`call(x, 0, keepdim=True)`: a call written as it is made."""
-    return Call(args, kwargs, order)
+    return Call(args, kwargs, order, of)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+import tapegrad as tg
+
 SIDES = st.integers(0, 3)
 
 
@@ -41,27 +43,6 @@ def test_matmul_of_every_rank(same, ranks, data):
     same(lambda m, x, y: x @ y, x, y, order=0, single=False)
 
 
-RANKS = {"mm": (2, 2), "bmm": (3, 3), "mv": (2, 1), "dot": (1, 1)}
-
-
-@pytest.mark.parametrize("name", RANKS)
-@PARITY
-@given(data=st.data(), batch=SIDES)
-def test_products_of_fixed_ranks(same, name, data, batch):
-    if name == "bmm":
-        n, k, m = (data.draw(SIDES) for _ in range(3))
-        x, y = data.draw(views((batch, n, k))), data.draw(views((batch, k, m)))
-    else:
-        x, y = data.draw(operands(*RANKS[name]))
-    same(lambda m, x, y: getattr(m, name)(x, y), x.between(-2, 2), y.between(-2, 2))
-
-
-@PARITY
-@given(x=views(st.tuples(SIDES)), y=views(st.tuples(SIDES)))
-def test_outer(same, x, y):
-    same(lambda m, x, y: m.outer(x, y), x, y)
-
-
 @PARITY
 @given(x=views())
 def test_a_matrix_times_itself_receives_both_gradients(same, x):
@@ -82,6 +63,26 @@ def test_norm(same, data, p):
         same(lambda m, x: m.norm(x, p), x, order=order)
         same(lambda m, x: m.norm(x, p=p, dim=d, keepdim=keepdim), x, order=order)
         same(lambda m, x: m.norm(x, p, d), x, order=0)
+
+
+def test_a_product_is_not_added_to_what_is_multiplied_with_0():
+    """A NaN that is not read leaves no trace, in value or gradient."""
+    input = tg.full((2, 2), float("nan"), requires_grad=True)
+    x = tg.ones(2, 2)
+    out = tg.addmm(input, x, x, beta=0)
+    out.sum().backward()
+    assert out.tolist() == [[2.0, 2.0], [2.0, 2.0]]
+    assert input.grad.tolist() == [[0.0, 0.0], [0.0, 0.0]]
+
+
+def test_einsum_contracts_in_the_cheap_order():
+    """Left to right, a million times a million numbers would come first."""
+    x = tg.ones(1, 1000)
+    large = tg.ones(1000, 1000)
+    with tg.Tape() as tape:
+        out = tg.einsum("ij,jk,kl->il", large.requires_grad_(), large, x.mT)
+    assert out.shape == (1000, 1)
+    assert [step.shape for step in tape if step.gate == "matmul"] == [(1000, 1), (1000, 1)]
 
 
 DTYPES = (np.int32, np.int64, np.float16, np.float32)
@@ -143,6 +144,62 @@ MISTAKES = {
     "mv: inner": (lambda m, x, y: m.mv(x, y), (X, V), ["mv", "float64[2, 3]", "float64[4]"]),
     "dot: rank": (lambda m, x: m.dot(x, x), (X,), ["dot", "float64[2, 3]"]),
     "dot: sizes": (lambda m, x, y: m.dot(x, y), (V, V[:2]), ["dot", "float64[4]", "float64[2]"]),
+    "addmm: input": (
+        lambda m, x, y: m.addmm(y, x, x.mT),
+        (X, Y),
+        ["addmm", "float64[2, 4]", "(2, 2)"],
+    ),
+    "addmm: dtypes": (
+        lambda m, x, y: m.addmm(y, x, x.mT),
+        (X, np.zeros((2, 2), np.float32)),
+        ["addmm", "float64", "float32"],
+    ),
+    "baddbmm: inner": (
+        lambda m, x: m.baddbmm(x[None], x[None], x[None]),
+        (X,),
+        ["baddbmm", "float64[1, 2, 3]"],
+    ),
+    "addr: whole": (
+        lambda m, x: m.addr(x, x[0], x[1], alpha=0.5),
+        (np.ones((2, 2), int),),
+        ["addr", "0.5"],
+    ),
+    "inner: sizes": (lambda m, x, y: m.inner(x, y), (X, Y), ["inner", "float64[2, 4]"]),
+    "cross: none": (lambda m, y: m.cross(y, y), (Y,), ["cross", "float64[2, 4]"]),
+    "cross: size": (lambda m, y: m.cross(y, y, dim=1), (Y,), ["cross", "float64[2, 4]"]),
+    "cross: dim": (lambda m, y: m.cross(y, y, dim=2), (Y,), ["cross", "2"]),
+    "cross: ranks": (lambda m, x: m.cross(x, x[0]), (X,), ["cross", "float64[3]"]),
+    "cdist: columns": (lambda m, x, y: m.cdist(x, y), (X, Y), ["cdist", "float64[2, 4]"]),
+    "cdist: rank": (lambda m, v: m.cdist(v, v), (V,), ["cdist", "float64[4]"]),
+    "cdist: p": (lambda m, x: m.cdist(x, x, p=-1.0), (X,), ["cdist", "-1"]),
+    "tensordot: sizes": (
+        lambda m, x, y: m.tensordot(x, y, 1),
+        (X, Y),
+        ["tensordot", "float64[2, 3]", "float64[2, 4]"],
+    ),
+    "tensordot: lists": (lambda m, x: m.tensordot(x, x, ([0, 1], [0])), (X,), ["tensordot"]),
+    "tensordot: twice": (lambda m, x: m.tensordot(x, x, ([0, 0], [0, 0])), (X,), ["tensordot"]),
+    "chain_matmul: inner": (
+        lambda m, x, y: m.chain_matmul(x, y),
+        (X, Y),
+        ["chain_matmul", "float64[2, 3]", "float64[2, 4]"],
+    ),
+    "einsum: sizes": (
+        lambda m, x, y: m.einsum("ij,jk->ik", x, y),
+        (X, Y),
+        ["einsum", "float64[2, 3]", "float64[2, 4]", "(j)"],
+    ),
+    "einsum: operands": (lambda m, x: m.einsum("ij,jk", x), (X,), ["einsum", "2", "1"]),
+    "einsum: subscripts": (lambda m, x: m.einsum("ijk", x), (X,), ["einsum", "float64[2, 3]"]),
+    "einsum: too few": (lambda m, x: m.einsum("i", x), (X,), ["einsum", "float64[2, 3]"]),
+    "einsum: diagonal": (lambda m, x: m.einsum("ii", x), (X,), ["einsum", "float64[2, 3]"]),
+    "einsum: letter": (lambda m, x: m.einsum("i1", x), (X,), ["einsum", "i1"]),
+    "einsum: dots": (lambda m, x: m.einsum("......", x), (X,), ["einsum", "..."]),
+    "einsum: one dot": (lambda m, x: m.einsum("i.", x), (X,), ["einsum", "i."]),
+    "einsum: output": (lambda m, x: m.einsum("ij->k", x), (X,), ["einsum", "k"]),
+    "einsum: twice": (lambda m, x: m.einsum("ij->ii", x), (X,), ["einsum", "i"]),
+    "einsum: list": (lambda m, x: m.einsum(x, [0, 77]), (X,), ["einsum", "77"]),
+    "einsum: nothing": (lambda m, x: m.einsum("i"), (X,), ["einsum"]),
     "outer: rank": (lambda m, x: m.outer(x, x), (X,), ["outer", "float64[2, 3]"]),
     "norm: whole": (lambda m, x: m.norm(x), (X.astype(np.int64),), ["norm", "int64"]),
 }
