@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from . import numpy_reductions, numpy_shapes
 from . import operations as ops
 from .engine import Variable, array_of, needs_gradient, wrap
+from .gates import comparison, exponential, selection, trigonometry
 from .versions import mark_written
 
 _UFUNCS: dict[Any, Callable[..., Any]] = {
@@ -22,25 +24,56 @@ _UFUNCS: dict[Any, Callable[..., Any]] = {
     np.true_divide: ops.div,
     np.floor_divide: ops.floor_divide,
     np.remainder: ops.remainder,
+    np.fmod: ops.fmod,
     np.power: ops.pow,
-    np.float_power: ops.pow,
+    np.float_power: ops.float_power,
     np.negative: ops.neg,
+    np.positive: ops.positive,
     np.absolute: ops.abs,
     np.fabs: ops.abs,
     np.sign: ops.sign,
-    np.floor: ops.floor,
+    np.copysign: ops.copysign,
     np.reciprocal: ops.reciprocal,
     np.square: ops.square,
+    np.gcd: comparison.gcd,
+    np.lcm: comparison.lcm,
+    np.floor: ops.floor,
+    np.ceil: ops.ceil,
+    np.trunc: ops.trunc,
+    np.rint: ops.round,
     np.exp: ops.exp,
+    np.exp2: ops.exp2,
     np.expm1: ops.expm1,
     np.log: ops.log,
+    np.log2: ops.log2,
+    np.log10: ops.log10,
     np.log1p: ops.log1p,
     np.sqrt: ops.sqrt,
+    np.logaddexp: exponential.logaddexp,
+    np.logaddexp2: exponential.logaddexp2,
     np.sin: ops.sin,
     np.cos: ops.cos,
+    np.tan: ops.tan,
+    np.arcsin: ops.arcsin,
+    np.arccos: ops.arccos,
+    np.arctan: ops.arctan,
+    np.sinh: ops.sinh,
+    np.cosh: ops.cosh,
     np.tanh: ops.tanh,
-    np.maximum: ops.maximum,
-    np.minimum: ops.minimum,
+    np.arcsinh: ops.arcsinh,
+    np.arccosh: ops.arccosh,
+    np.arctanh: ops.arctanh,
+    np.deg2rad: ops.deg2rad,
+    np.rad2deg: ops.rad2deg,
+    np.radians: ops.deg2rad,
+    np.degrees: ops.rad2deg,
+    np.arctan2: trigonometry.atan2,
+    np.hypot: trigonometry.hypot,
+    np.maximum: selection.maximum,
+    np.minimum: selection.minimum,
+    np.fmax: selection.fmax,
+    np.fmin: selection.fmin,
+    np.heaviside: comparison.heaviside,
     np.equal: ops.eq,
     np.not_equal: ops.ne,
     np.less: ops.lt,
@@ -51,22 +84,18 @@ _UFUNCS: dict[Any, Callable[..., Any]] = {
     np.bitwise_or: ops.bitwise_or,
     np.bitwise_xor: ops.bitwise_xor,
     np.invert: ops.bitwise_not,
-    np.logical_and: ops.logical_and,
-    np.logical_or: ops.logical_or,
+    np.left_shift: ops.bitwise_left_shift,
+    np.right_shift: ops.bitwise_right_shift,
+    np.logical_and: comparison.logical_and,
+    np.logical_or: comparison.logical_or,
+    np.logical_xor: comparison.logical_xor,
     np.logical_not: ops.logical_not,
     np.isnan: ops.isnan,
     np.isinf: ops.isinf,
     np.isfinite: ops.isfinite,
+    np.signbit: ops.signbit,
     np.matmul: ops.matmul,
 }
-
-
-def _numpy_var(a: Any, axis: Any = None, *, ddof: int = 0, keepdims: bool = False) -> Any:
-    return ops.var(a, axis, correction=ddof, keepdim=keepdims)
-
-
-def _numpy_std(a: Any, axis: Any = None, *, ddof: int = 0, keepdims: bool = False) -> Any:
-    return ops.std(a, axis, correction=ddof, keepdim=keepdims)
 
 
 def _numpy_dot(a: Any, b: Any) -> Any:
@@ -81,27 +110,20 @@ def _numpy_clip(a: Any, a_min: Any = None, a_max: Any = None, **bounds: Any) -> 
     return ops.clamp(a, bounds.get("min", a_min), bounds.get("max", a_max))
 
 
+def _numpy_isclose(
+    a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> Any:
+    return comparison.is_close(a, b, rtol=rtol, atol=atol, equal_nan=equal_nan)
+
+
 def _numpy_transpose(a: Any, axes: Any = None) -> Any:
     return ops.permute(a, tuple(reversed(range(a.ndim))) if axes is None else axes)
 
 
 _FUNCTIONS: dict[Any, Callable[..., Any]] = {
-    np.sum: ops.sum,
-    np.mean: ops.mean,
-    np.var: _numpy_var,
-    np.std: _numpy_std,
-    np.max: ops.amax,
-    np.min: ops.amin,
-    np.amax: ops.amax,
-    np.amin: ops.amin,
-    np.argmax: ops.argmax,
-    np.argmin: ops.argmin,
-    np.any: ops.any,
-    np.all: ops.all,
     np.reshape: ops.reshape,
     np.ravel: ops.flatten,
     np.transpose: _numpy_transpose,
-    np.swapaxes: ops.transpose,
     np.moveaxis: ops.movedim,
     np.squeeze: ops.squeeze,
     np.expand_dims: ops.unsqueeze,
@@ -112,15 +134,25 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.clip: _numpy_clip,
     np.dot: _numpy_dot,
     np.outer: ops.outer,
-    np.diag: ops.diag,
-    np.take_along_axis: ops.take_along_dim,
-    np.allclose: ops.allclose,
-    np.isclose: ops.isclose,
+    np.allclose: lambda *args, **kwargs: bool(_numpy_isclose(*args, **kwargs)._data.all()),
+    np.isclose: _numpy_isclose,
+    np.array_equal: ops.equal,
+    np.isposinf: ops.isposinf,
+    np.isneginf: ops.isneginf,
+    np.isreal: ops.isreal,
+    np.sinc: ops.sinc,
+    np.i0: ops.i0,
+    np.fix: ops.fix,
+    np.round: lambda a, decimals=0: ops.round(a, decimals=decimals),
+    np.around: lambda a, decimals=0: ops.round(a, decimals=decimals),
+    np.nan_to_num: lambda x, copy=True, **numbers: ops.nan_to_num(x, **numbers),
     np.zeros_like: ops.zeros_like,
     np.ones_like: ops.ones_like,
     np.shape: lambda a: a.shape,
     np.ndim: lambda a: a.ndim,
     np.size: lambda a, axis=None: a.numel() if axis is None else a.shape[axis],
+    **numpy_reductions.FUNCTIONS,
+    **numpy_shapes.FUNCTIONS,
 }
 
 

@@ -9,15 +9,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from .engine import describe
 from .operations import (
+    activation,
     arithmetic,
     comparison,
+    diagonals,
+    distances,
     exponential,
     indexing,
+    joining,
+    logic,
+    matrices,
+    positions,
     products,
     reductions,
+    repeating,
+    rounding,
+    scans,
+    scattering,
     selection,
     shape,
+    sorting,
+    special,
+    statistics,
     trigonometry,
 )
 from .operators import Operators
@@ -28,66 +43,149 @@ class Operations(Operators):
 
     __slots__ = ()
 
-    neg = arithmetic.neg
     abs = arithmetic.abs
-    sign = arithmetic.sign
-    floor = arithmetic.floor
-    reciprocal = arithmetic.reciprocal
-    square = arithmetic.square
-    mul = arithmetic.mul
-    floor_divide = arithmetic.floor_divide
-    remainder = arithmetic.remainder
+    absolute = arithmetic.absolute
     add = arithmetic.add
-    sub = arithmetic.sub
+    addcdiv = arithmetic.addcdiv
+    addcmul = arithmetic.addcmul
+    copysign = arithmetic.copysign
     div = arithmetic.div
+    divide = arithmetic.divide
+    float_power = arithmetic.float_power
+    gcd = arithmetic.gcd
+    lcm = arithmetic.lcm
+    ldexp = arithmetic.ldexp
+    lerp = arithmetic.lerp
+    mul = arithmetic.mul
+    multiply = arithmetic.multiply
+    neg = arithmetic.neg
+    negative = arithmetic.negative
+    positive = arithmetic.positive
     pow = arithmetic.pow
+    reciprocal = arithmetic.reciprocal
+    sgn = arithmetic.sgn
+    sign = arithmetic.sign
+    square = arithmetic.square
+    sub = arithmetic.sub
+    subtract = arithmetic.subtract
+    true_divide = arithmetic.true_divide
+
+    ceil = rounding.ceil
+    fix = rounding.fix
+    floor = rounding.floor
+    floor_divide = rounding.floor_divide
+    fmod = rounding.fmod
+    frac = rounding.frac
+    remainder = rounding.remainder
+    round = rounding.round
+    trunc = rounding.trunc
 
     exp = exponential.exp
+    exp2 = exponential.exp2
     expm1 = exponential.expm1
     log = exponential.log
+    log10 = exponential.log10
     log1p = exponential.log1p
-    sqrt = exponential.sqrt
+    log2 = exponential.log2
+    logaddexp = exponential.logaddexp
+    logaddexp2 = exponential.logaddexp2
+    logit = exponential.logit
     rsqrt = exponential.rsqrt
     sigmoid = exponential.sigmoid
-    erf = exponential.erf
+    sqrt = exponential.sqrt
+    xlogy = exponential.xlogy
 
-    sin = trigonometry.sin
+    digamma = special.digamma
+    erf = special.erf
+    erfc = special.erfc
+    erfinv = special.erfinv
+    i0 = special.i0
+    lgamma = special.lgamma
+    mvlgamma = special.mvlgamma
+
+    acos = trigonometry.acos
+    acosh = trigonometry.acosh
+    arccos = trigonometry.arccos
+    arccosh = trigonometry.arccosh
+    arcsin = trigonometry.arcsin
+    arcsinh = trigonometry.arcsinh
+    arctan = trigonometry.arctan
+    arctan2 = trigonometry.arctan2
+    arctanh = trigonometry.arctanh
+    asin = trigonometry.asin
+    asinh = trigonometry.asinh
+    atan = trigonometry.atan
+    atan2 = trigonometry.atan2
+    atanh = trigonometry.atanh
     cos = trigonometry.cos
+    cosh = trigonometry.cosh
+    deg2rad = trigonometry.deg2rad
+    hypot = trigonometry.hypot
+    rad2deg = trigonometry.rad2deg
+    sin = trigonometry.sin
+    sinc = trigonometry.sinc
+    sinh = trigonometry.sinh
+    tan = trigonometry.tan
     tanh = trigonometry.tanh
 
-    relu = selection.relu
+    hardshrink = activation.hardshrink
+    prelu = activation.prelu
+
+    clamp = selection.clamp
+    clamp_max = selection.clamp_max
+    clamp_min = selection.clamp_min
+    clip = selection.clip
+    fmax = selection.fmax
+    fmin = selection.fmin
+    heaviside = selection.heaviside
     maximum = selection.maximum
     minimum = selection.minimum
-    clamp = selection.clamp
-    clip = selection.clamp
+    nan_to_num = selection.nan_to_num
+    relu = selection.relu
 
-    isnan = comparison.isnan
-    isinf = comparison.isinf
-    isfinite = comparison.isfinite
-    logical_not = comparison.logical_not
-    bitwise_not = comparison.bitwise_not
-    eq = comparison.eq
-    ne = comparison.ne
-    lt = comparison.lt
-    le = comparison.le
-    gt = comparison.gt
-    ge = comparison.ge
-    logical_and = comparison.logical_and
-    logical_or = comparison.logical_or
-    bitwise_and = comparison.bitwise_and
-    bitwise_or = comparison.bitwise_or
-    bitwise_xor = comparison.bitwise_xor
-    isclose = comparison.isclose
     allclose = comparison.allclose
+    eq = comparison.eq
+    equal = comparison.equal
+    ge = comparison.ge
+    greater = comparison.greater
+    greater_equal = comparison.greater_equal
+    gt = comparison.gt
+    isclose = comparison.isclose
+    isfinite = comparison.isfinite
+    isinf = comparison.isinf
+    isnan = comparison.isnan
+    isneginf = comparison.isneginf
+    isposinf = comparison.isposinf
+    isreal = comparison.isreal
+    le = comparison.le
+    less = comparison.less
+    less_equal = comparison.less_equal
+    lt = comparison.lt
+    ne = comparison.ne
+    not_equal = comparison.not_equal
+    signbit = comparison.signbit
+
+    bitwise_and = logic.bitwise_and
+    bitwise_left_shift = logic.bitwise_left_shift
+    bitwise_not = logic.bitwise_not
+    bitwise_or = logic.bitwise_or
+    bitwise_right_shift = logic.bitwise_right_shift
+    bitwise_xor = logic.bitwise_xor
+    logical_and = logic.logical_and
+    logical_not = logic.logical_not
+    logical_or = logic.logical_or
+    logical_xor = logic.logical_xor
 
     sum = reductions.sum
-    mean = reductions.mean
-    var = reductions.var
-    std = reductions.std
+    nansum = reductions.nansum
+    prod = reductions.prod
+    trace = reductions.trace
     amax = reductions.amax
     amin = reductions.amin
+    aminmax = reductions.aminmax
     any = reductions.any
     all = reductions.all
+    count_nonzero = reductions.count_nonzero
     max = reductions.max
     min = reductions.min
     argmax = reductions.argmax
@@ -97,60 +195,178 @@ class Operations(Operators):
     log_softmax = reductions.log_softmax
     norm = reductions.norm
 
-    broadcast_to = shape.expand
-    expand_as = shape.expand_as
-    reshape_as = shape.reshape_as
-    flatten = shape.flatten
-    unflatten = shape.unflatten
-    ravel = shape.flatten
-    squeeze = shape.squeeze
-    unsqueeze = shape.unsqueeze
-    transpose = shape.transpose
-    t = shape.t
-    movedim = shape.movedim
-    split = shape.split
-    chunk = shape.chunk
-    unbind = shape.unbind
-    clone = shape.clone
+    mean = statistics.mean
+    nanmean = statistics.nanmean
+    var = statistics.var
+    std = statistics.std
+    median = statistics.median
+    nanmedian = statistics.nanmedian
+    kthvalue = statistics.kthvalue
+    mode = statistics.mode
+    quantile = statistics.quantile
+    nanquantile = statistics.nanquantile
+    cov = statistics.cov
+    corrcoef = statistics.corrcoef
+    histc = statistics.histc
 
+    cumsum = scans.cumsum
+    cumprod = scans.cumprod
+    cummax = scans.cummax
+    cummin = scans.cummin
+    logcumsumexp = scans.logcumsumexp
+    diff = scans.diff
+
+    sort = sorting.sort
+    argsort = sorting.argsort
+    msort = sorting.msort
+    topk = sorting.topk
+    unique = sorting.unique
+    unique_consecutive = sorting.unique_consecutive
+    bincount = sorting.bincount
+
+    adjoint = shape.adjoint
+    broadcast_to = shape.broadcast_to
+    clone = shape.clone
+    expand_as = shape.expand_as
+    flatten = shape.flatten
+    moveaxis = shape.moveaxis
+    movedim = shape.movedim
+    ravel = shape.ravel
+    reshape_as = shape.reshape_as
+    squeeze = shape.squeeze
+    sum_to_size = shape.sum_to_size
+    swapaxes = shape.swapaxes
+    swapdims = shape.swapdims
+    t = shape.t
+    transpose = shape.transpose
+    unflatten = shape.unflatten
+    unsqueeze = shape.unsqueeze
+    view_as = shape.view_as
+
+    chunk = joining.chunk
+    dsplit = joining.dsplit
+    hsplit = joining.hsplit
+    split_with_sizes = joining.split_with_sizes
+    tensor_split = joining.tensor_split
+    unbind = joining.unbind
+    vsplit = joining.vsplit
+
+    fliplr = repeating.fliplr
+    flipud = repeating.flipud
+    repeat_interleave = repeating.repeat_interleave
+    roll = repeating.roll
+    rot90 = repeating.rot90
+
+    diag = diagonals.diag
+    diag_embed = diagonals.diag_embed
+    diagflat = diagonals.diagflat
+    diagonal = diagonals.diagonal
+    diagonal_scatter = diagonals.diagonal_scatter
+    tril = diagonals.tril
+    triu = diagonals.triu
+    unfold = diagonals.unfold
+
+    as_strided = indexing.as_strided
     gather = indexing.gather
-    scatter_add = indexing.scatter_add
     index_select = indexing.index_select
-    masked_fill = indexing.masked_fill
     masked_select = indexing.masked_select
+    narrow = indexing.narrow
+    narrow_copy = indexing.narrow_copy
+    select = indexing.select
+    take = indexing.take
     take_along_dim = indexing.take_along_dim
-    diag = indexing.diag
+
+    argwhere = positions.argwhere
+    nonzero = positions.nonzero
+    nonzero_static = positions.nonzero_static
+
+    index_add = scattering.index_add
+    index_copy = scattering.index_copy
+    index_fill = scattering.index_fill
+    index_put = scattering.index_put
+    index_reduce = scattering.index_reduce
+    masked_fill = scattering.masked_fill
+    masked_scatter = scattering.masked_scatter
+    put = scattering.put
+    scatter = scattering.scatter
+    scatter_add = scattering.scatter_add
+    scatter_reduce = scattering.scatter_reduce
+    select_scatter = scattering.select_scatter
+    slice_scatter = scattering.slice_scatter
 
     matmul = products.matmul
     mm = products.mm
     bmm = products.bmm
     mv = products.mv
     dot = products.dot
+    vdot = products.vdot
+    inner = products.inner
     outer = products.outer
+    ger = products.ger
+    addmm = products.addmm
+    addmv = products.addmv
+    addbmm = products.addbmm
+    baddbmm = products.baddbmm
+    addr = products.addr
+    kron = products.kron
+    cross = products.cross
+    dist = distances.dist
+
+    cholesky = matrices.cholesky
+    cholesky_inverse = matrices.cholesky_inverse
+    cholesky_solve = matrices.cholesky_solve
+    det = matrices.det
+    inverse = matrices.inverse
+    logdet = matrices.logdet
+    matrix_exp = matrices.matrix_exp
+    matrix_power = matrices.matrix_power
+    pinverse = matrices.pinverse
+    qr = matrices.qr
+    slogdet = matrices.slogdet
+    svd = matrices.svd
+    triangular_solve = matrices.triangular_solve
+
+    def polygamma(self, n: int) -> Any:
+        """The derivative of order `n` of `digamma`."""
+        return special.polygamma(n, self)
 
     def where(self, condition: Any, other: Any) -> Any:
         """`self` where the condition holds, else `other`."""
         return selection.where(condition, self, other)
 
-    def reshape(self, *shape_: Any) -> Any:
+    def reshape(self, *sizes: Any, **named: Any) -> Any:
         """The same elements in another shape."""
-        return shape.reshape(self, _sizes(shape_))
+        return shape.reshape(self, _sizes("reshape", "shape", sizes, named))
 
-    def view(self, *shape_: Any) -> Any:
-        """`reshape`, by PyTorch's name."""
-        return shape.reshape(self, _sizes(shape_))
+    def view(self, *sizes: Any, **named: Any) -> Any:
+        """`reshape`, by PyTorch's name; of a dtype, the bytes read as numbers of that dtype."""
+        if "dtype" in named or (len(sizes) == 1 and not isinstance(sizes[0], (int, Sequence))):
+            return shape.view_dtype(self, named["dtype"] if named else sizes[0])
+        return shape.reshape(self, _sizes("view", "size", sizes, named))
 
-    def permute(self, *dims: Any) -> Any:
+    def permute(self, *dims: Any, **named: Any) -> Any:
         """The dimensions in another order."""
-        return shape.permute(self, _sizes(dims))
+        return shape.permute(self, _sizes("permute", "dims", dims, named))
 
-    def expand(self, *sizes: Any) -> Any:
+    def expand(self, *sizes: Any, **named: Any) -> Any:
         """Size-1 dimensions repeated, as a view."""
-        return shape.expand(self, _sizes(sizes))
+        return shape.expand(self, _sizes("expand", "size", sizes, named))
 
-    def flip(self, *dims: Any) -> Any:
+    def flip(self, *dims: Any, **named: Any) -> Any:
         """Dimensions reversed."""
-        return shape.flip(self, _sizes(dims))
+        return repeating.flip(self, _sizes("flip", "dims", dims, named))
+
+    def repeat(self, *repeats: Any, **named: Any) -> Any:
+        """The whole tensor repeated along each dimension."""
+        return repeating.repeat(self, _sizes("repeat", "repeats", repeats, named))
+
+    def tile(self, *dims: Any, **named: Any) -> Any:
+        """The whole tensor repeated along the last dimensions."""
+        return repeating.tile(self, _sizes("tile", "dims", dims, named))
+
+    def split(self, split_size: Any, dim: int = 0) -> Any:
+        """Views of stretches along a dimension."""
+        return joining.split(self, split_size, dim)
 
     @property
     def T(self) -> Any:
@@ -158,11 +374,29 @@ class Operations(Operators):
         return shape.permute(self, tuple(reversed(range(self._data.ndim))))
 
     @property
+    def H(self) -> Any:
+        """A matrix transposed; of real numbers, that is all."""
+        if self._data.ndim not in (0, 2):
+            raise RuntimeError(f"H: expected a matrix, got {describe(self)}")
+        return shape.adjoint(self)
+
+    @property
     def mT(self) -> Any:
         """The last two dimensions exchanged."""
-        return shape.transpose(self, -2, -1)
+        return shape.adjoint(self)
+
+    @property
+    def mH(self) -> Any:
+        """The last two dimensions exchanged: of real numbers, the adjoint."""
+        return shape.adjoint(self)
 
 
-def _sizes(sizes: tuple[Any, ...]) -> Sequence[int]:
-    """Sizes or dimensions given one by one or as one sequence."""
+def _sizes(
+    name: str, keyword: str, sizes: tuple[Any, ...], named: dict[str, Any]
+) -> Sequence[int]:
+    """Sizes or dimensions given one by one, as one sequence, or by keyword."""
+    if named:
+        if sizes or set(named) != {keyword}:
+            raise TypeError(f"{name}: expected sizes, or {keyword}=; got {sizes} and {named}")
+        sizes = (named[keyword],)
     return sizes[0] if len(sizes) == 1 and isinstance(sizes[0], Sequence) else sizes

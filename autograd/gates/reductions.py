@@ -1,21 +1,30 @@
-"""Many to few: sum, largest and smallest, log-sum-exp, softmax.
+"""Many to few: sum, mean, product, variance, extremes, log-sum-exp, softmax.
 
 `dims` is always a tuple of normalised dimensions. Half types are accumulated in float32.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 from tapegrad.autograd.arrays import bool_, wide
-from tapegrad.autograd.engine import Gate, Node, cast
+from tapegrad.autograd.engine import Gate, Node, array_of, cast
+from tapegrad.kernels import sorting
 
 from .broadcasting import expand
 from .exponential import exp
+from .scans import divisible, products_of_others
 from .selection import where
 from .shape import reshape
 
 Dims = tuple[int, ...]
+NAN = float("nan")
+
+
+def _count(shape: tuple[int, ...], dims: Dims) -> int:
+    """How many elements are reduced to one."""
+    return math.prod(shape[d] for d in dims)
 
 
 def _kept(shape: tuple[int, ...], dims: Dims) -> tuple[int, ...]:
@@ -40,6 +49,122 @@ class Sum(Gate):
         return expand(reshape(grad, shape=_kept(shape, dims)), shape=shape)
 
 
+class Mean(Gate):
+    """The mean over dimensions: every element receives its part of the gradient."""
+
+    needs: ClassVar = {"x": ""}
+    quiet: ClassVar = "always"
+
+    def forward(self, xp: Any, x: Any, *, dims: Dims, keepdim: bool) -> Any:
+        summed = xp.sum(x, axis=dims, keepdims=keepdim, dtype=wide(x.dtype))
+        return (summed / _count(x.shape, dims)).astype(x.dtype, copy=False)
+
+    def backward(
+        self, node: Node, grad: Any, out: None, x: None, *, dims: Dims, keepdim: bool
+    ) -> Any:
+        shape = node.inputs[0].shape  # type: ignore[union-attr]
+        part = grad / (_count(shape, dims) or 1)
+        return expand(reshape(part, shape=_kept(shape, dims)), shape=shape)
+
+
+class Var(Gate):
+    """sum((x - mean)^2) / (n - correction), NaN where n does not exceed the correction.
+
+    Exactly 0 for a constant, whose mean is rounded: where nothing but rounding may be left, the
+    first element is subtracted before.
+    """
+
+    needs: ClassVar = {"x": "x"}
+    quiet: ClassVar = "always"
+
+    def forward(self, xp: Any, x: Any, *, dims: Dims, keepdim: bool, correction: float) -> Any:
+        count = _count(x.shape, dims)
+        wider = x.astype(wide(x.dtype), copy=False)
+        squares, middle = _squares(xp, wider, dims, count)
+        rounding = count * float(xp.finfo(wider.dtype).eps) * middle
+        if count and bool((squares <= count * rounding * rounding).any()):
+            squares, _ = _squares(xp, wider - _first(wider, dims), dims, count)
+        squares = squares if keepdim else xp.squeeze(squares, axis=dims)
+        return (squares / max(count - correction, 0)).astype(x.dtype, copy=False)
+
+    def backward(
+        self,
+        node: Node,
+        grad: Any,
+        out: None,
+        x: Any,
+        *,
+        dims: Dims,
+        keepdim: bool,
+        correction: float,
+    ) -> Any:
+        degrees = max(_count(x.shape, dims) - correction, 0)
+        share = reshape(grad, shape=_kept(x.shape, dims)) * (2 / degrees if degrees else NAN)
+        distance = x - _first(array_of(x), dims) if x.size else x
+        return (distance - mean(distance, dims=dims, keepdim=True)) * share
+
+
+def _first(x: Any, dims: Dims) -> Any:
+    """The first element over dimensions, which are kept."""
+    return x[tuple(slice(0, 1) if i in dims else slice(None) for i in range(x.ndim))]
+
+
+def _squares(xp: Any, x: Any, dims: Dims, count: int) -> tuple[Any, Any]:
+    """The sum of squared distances from the mean, and the mean; dimensions are kept."""
+    middle = xp.sum(x, axis=dims, keepdims=True) / (count or 1)
+    distance = x - middle
+    distance *= distance
+    return xp.sum(distance, axis=dims, keepdims=True), middle
+
+
+class Nansum(Gate):
+    """The sum over dimensions of what is not NaN, which alone receives the gradient."""
+
+    needs: ClassVar = {"x": "x"}
+
+    def forward(self, xp: Any, x: Any, *, dims: Dims, keepdim: bool) -> Any:
+        wider = x.astype(wide(x.dtype), copy=False)
+        return xp.nansum(wider, axis=dims, keepdims=keepdim).astype(x.dtype, copy=False)
+
+    def backward(
+        self, node: Node, grad: Any, out: None, x: Any, *, dims: Dims, keepdim: bool
+    ) -> Any:
+        return where(x == x, reshape(grad, shape=_kept(x.shape, dims)), 0.0)
+
+
+class Prod(Gate):
+    """The product along a dimension: every factor receives the product of the others.
+
+    That is the product divided by the factor where this is exact, and else, as with zeros among
+    the factors, products from both ends.
+    """
+
+    needs: ClassVar = {"x": "x out"}
+    quiet: ClassVar = "arrays"
+
+    def forward(self, xp: Any, x: Any, *, dim: int, keepdim: bool) -> Any:
+        out = xp.prod(x, axis=dim, keepdims=keepdim, dtype=wide(x.dtype))
+        return out.astype(x.dtype, copy=False)
+
+    def backward(self, node: Node, grad: Any, out: Any, x: Any, *, dim: int, keepdim: bool) -> Any:
+        kept = _kept(x.shape, (dim,))
+        if divisible(out):
+            return reshape(grad * out, shape=kept) / x
+        return reshape(grad, shape=kept) * products_of_others(x, dim)
+
+
+def _shared(grad: Any, out: Any, x: Any, dims: Dims) -> Any:
+    """The gradient to the elements that are what came out, evenly; NaN is NaN here."""
+    kept = _kept(x.shape, dims)
+    out = reshape(out, shape=kept)
+    won = x == out
+    values = array_of(out)
+    if bool((values != values).any()):
+        won = won | ((x != x) & (values != values))
+    winners = sum_(cast(won, dtype=grad.dtype), dims=dims, keepdim=True)
+    return where(won, reshape(grad, shape=kept) / winners, 0.0)
+
+
 class Amax(Gate):
     """The largest along dimensions routes the gradient to the winner, evenly to several."""
 
@@ -51,10 +176,7 @@ class Amax(Gate):
     def backward(
         self, node: Node, grad: Any, out: Any, x: Any, *, dims: Dims, keepdim: bool
     ) -> Any:
-        kept = _kept(x.shape, dims)
-        won = x == reshape(out, shape=kept)
-        winners = sum_(cast(won, dtype=grad.dtype), dims=dims, keepdim=True)
-        return where(won, reshape(grad, shape=kept) / winners, 0.0)
+        return _shared(grad, out, x, dims)
 
 
 class Amin(Amax):
@@ -62,6 +184,24 @@ class Amin(Amax):
 
     def forward(self, xp: Any, x: Any, *, dims: Dims, keepdim: bool) -> Any:
         return xp.min(x, axis=dims, keepdims=keepdim)
+
+
+class Median(Gate):
+    """The middle of all elements, the lower of two, which share the gradient with their equals.
+
+    NaN if there is one, or with `skip` the median of the others.
+    """
+
+    needs: ClassVar = {"x": "x out"}
+
+    def forward(self, xp: Any, x: Any, *, skip: bool) -> Any:
+        flat = x.reshape(-1)
+        if not flat.size:
+            return xp.full((), NAN, x.dtype)
+        return flat[sorting.median_position(xp, flat, skip)[0]]
+
+    def backward(self, node: Node, grad: Any, out: Any, x: Any, *, skip: bool) -> Any:
+        return _shared(grad, out, x, tuple(range(x.ndim)))
 
 
 class Argmax(Gate):
@@ -156,6 +296,11 @@ class LogSoftmax(Gate):
 
 
 sum_ = Sum()
+mean = Mean()
+nansum = Nansum()
+var = Var()
+prod = Prod()
+median = Median()
 amax = Amax()
 amin = Amin()
 argmax = Argmax()

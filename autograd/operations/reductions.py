@@ -1,7 +1,7 @@
-"""Many to few: sums, means, variances, extremes, and softmax with its relatives.
+"""Many to few: sums, means, products, extremes, norms, and softmax with its relatives.
 
 `dim` is one dimension, several, or None for all; `axis` and `keepdims` are accepted for `dim` and
-`keepdim`.
+`keepdim`. Means, variances and quantiles are in `statistics`.
 """
 
 from __future__ import annotations
@@ -9,14 +9,24 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from tapegrad.autograd.arrays import FLOATS, as_dtype, bool_, get_default_dtype, int64, uint8
-from tapegrad.autograd.engine import cast, describe, wrap
-from tapegrad.autograd.errors import ArgumentError
+from tapegrad.autograd.arrays import (
+    FLOATS,
+    as_dtype,
+    bool_,
+    get_default_dtype,
+    int64,
+    module_of,
+    uint8,
+)
+from tapegrad.autograd.engine import Variable, cast, describe, wrap
+from tapegrad.autograd.errors import ShapeError
 from tapegrad.autograd.gates import reductions as gates
+from tapegrad.autograd.gates.diagonals import diagonal
 from tapegrad.autograd.gates.indexing import gather
+from tapegrad.autograd.gates.norms import vector_norm
 from tapegrad.autograd.gates.shape import reshape
 
-from . import arithmetic, exponential, selection
+from . import selection
 from .arguments import (
     Dim,
     check_tensor,
@@ -24,44 +34,100 @@ from .arguments import (
     normalize_dims,
     numpy_names,
 )
+from .norms import matrix_norm
 
 __all__ = [
     "all",
     "amax",
     "amin",
+    "aminmax",
     "any",
     "argmax",
     "argmin",
+    "count_nonzero",
     "log_softmax",
     "logsumexp",
     "max",
-    "mean",
     "min",
+    "nansum",
     "norm",
+    "prod",
     "softmax",
-    "std",
     "sum",
-    "var",
+    "trace",
 ]
 
 
 class ValuesAndIndices(NamedTuple):
-    """The extremes along a dimension and the first index of each."""
+    """Elements along a dimension and the position of each."""
 
     values: Any
     indices: Any
 
 
-def _count(input: Any, dims: tuple[int, ...]) -> int:
-    return math.prod(input._data.shape[d] for d in dims)
+class MinAndMax(NamedTuple):
+    """The smallest and the largest."""
+
+    min: Any
+    max: Any
 
 
-def _floating(name: str, input: Any) -> Any:
-    if input._data.dtype not in FLOATS:
+def line_of(name: str, input: Any, dim: int) -> tuple[Any, int]:
+    """A tensor of at least one dimension, and which of them is meant: a scalar is a line of one."""
+    data = check_tensor(name, input)._data
+    position = normalize_dim(name, dim, data.ndim)
+    return (input if data.ndim else reshape(input, shape=(1,))), position
+
+
+def as_shaped(result: Any, like: Any) -> Any:
+    """A result along a line as a scalar again, where `like` is one."""
+    return result if like._data.ndim else reshape(result, shape=())
+
+
+def at_positions(line: Any, positions: Any, dim: int) -> ValuesAndIndices:
+    """The elements of `line` at positions along a dimension, with the positions."""
+    return ValuesAndIndices(gather(line, positions, dim=dim), wrap(positions))
+
+
+def chosen(name: str, input: Any, dim: int, keepdim: bool, find: Any) -> ValuesAndIndices:
+    """One element along a dimension: `find(xp, lines)` says where, keeping a last dimension of 1.
+
+    `lines` has the dimension in question last, and elements.
+    """
+    line, position = line_of(name, input, dim)
+    not_empty(name, line, (position,), dim)
+    data = line._data
+    xp = module_of(data)
+    indices = xp.moveaxis(find(xp, xp.moveaxis(data, position, -1)), -1, position)
+    shape = indices.shape if keepdim else indices.shape[:position] + indices.shape[position + 1 :]
+    shape = shape if input._data.ndim else ()
+    found = at_positions(line, indices, position)
+    return ValuesAndIndices(*(reshape(part, shape=shape) for part in found))
+
+
+def floating(name: str, input: Any) -> Any:
+    """`input`, if it is a tensor of a floating dtype."""
+    if check_tensor(name, input)._data.dtype not in FLOATS:
         raise RuntimeError(
             f"{name}: needs a floating tensor, got {describe(input)}; convert it with .float()"
         )
     return input
+
+
+def not_empty(name: str, input: Any, dims: tuple[int, ...], dim: Any) -> None:
+    """Refuse dimensions of size 0, of which nothing can be chosen."""
+    if 0 in [input._data.shape[d] for d in dims]:
+        kind = RuntimeError if dim is None else IndexError
+        raise kind(f"{name}: there is no {name} of nothing; the tensor is {describe(input)}")
+
+
+def summable(name: str, input: Any, dtype: Any) -> Any:
+    """`input` in the dtype it is summed or multiplied in: integers and booleans in int64."""
+    wanted = None if dtype is None else as_dtype(dtype)
+    given = check_tensor(name, input)._data.dtype
+    if wanted is None and given not in FLOATS:
+        wanted = int64
+    return input if wanted is None or wanted == given else cast(input, dtype=wanted)
 
 
 @numpy_names
@@ -75,87 +141,54 @@ def sum(input: Any, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None
     """
     data = check_tensor("sum", input)._data
     dims = normalize_dims("sum", dim, data.ndim)
-    wanted = None if dtype is None else as_dtype(dtype)
-    if wanted is None and data.dtype not in FLOATS:
-        wanted = int64
-    if wanted is not None and wanted != data.dtype:
-        input = cast(input, dtype=wanted)
-    return gates.sum_(input, dims=dims, keepdim=keepdim)
+    return gates.sum_(summable("sum", input, dtype), dims=dims, keepdim=keepdim)
 
 
 @numpy_names
-def mean(input: Any, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
-    """The arithmetic mean over dimensions of a floating tensor; NaN of none.
+def nansum(input: Any, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
+    """The sum over dimensions of what is not NaN; a NaN receives no gradient.
 
     >>> import tapegrad as tg
-    >>> tg.mean(tg.tensor([[1.0, 2.0], [3.0, 6.0]]), dim=1)
-    tensor([1.5000, 4.5000])
+    >>> tg.nansum(tg.tensor([1.0, float("nan"), 2.0]))
+    tensor(3.)
     """
-    input = check_tensor("mean", input)
-    if dtype is not None:
-        input = cast(input, dtype=as_dtype(dtype))
-    dims = normalize_dims("mean", dim, _floating("mean", input)._data.ndim)
-    return gates.sum_(input, dims=dims, keepdim=keepdim) / _count(input, dims)
+    data = check_tensor("nansum", input)._data
+    dims = normalize_dims("nansum", dim, data.ndim)
+    gate = gates.nansum if data.dtype in FLOATS else gates.sum_
+    return gate(summable("nansum", input, dtype), dims=dims, keepdim=keepdim)
 
 
 @numpy_names
-def var(
-    input: Any,
-    dim: Dim | bool = None,
-    unbiased: bool = True,
-    keepdim: bool = False,
-    *,
-    correction: float | None = None,
-) -> Any:
-    """The variance over dimensions: sum((x - mean)^2) / (n - correction).
+def prod(input: Any, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
+    """The product of all elements, or along a dimension; integers are multiplied in int64.
 
-    `correction` is 1 (Bessel's) unless given; 0, or `unbiased=False`, divides by n. NaN where n
-    does not exceed the correction.
+    Every factor receives the product of the others, which is exact where some are 0.
 
     >>> import tapegrad as tg
-    >>> x = tg.tensor([1.0, 2.0, 3.0, 4.0])
-    >>> tg.var(x, correction=0)
-    tensor(1.2500)
+    >>> x = tg.tensor([2.0, 3.0, 0.0], requires_grad=True)
+    >>> tg.prod(x).backward()
+    >>> x.grad
+    tensor([0., 0., 6.])
     """
-    return _variance("var", input, dim, unbiased, keepdim, correction)
+    input = summable("prod", input, dtype)
+    if dim is None:
+        product = gates.prod(reshape(input, shape=(-1,)), dim=0, keepdim=False)
+        return reshape(product, shape=(1,) * input._data.ndim) if keepdim else product
+    line, position = line_of("prod", input, dim)
+    return as_shaped(gates.prod(line, dim=position, keepdim=keepdim), input)
 
 
-@numpy_names
-def std(
-    input: Any,
-    dim: Dim | bool = None,
-    unbiased: bool = True,
-    keepdim: bool = False,
-    *,
-    correction: float | None = None,
-) -> Any:
-    """The standard deviation over dimensions; the gradient of a constant's is 0.
+def trace(input: Any) -> Any:
+    """The sum of the diagonal of a matrix.
 
     >>> import tapegrad as tg
-    >>> tg.std(tg.tensor([1.0, 2.0, 3.0]))
-    tensor(1.)
+    >>> tg.trace(tg.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor(5.)
     """
-    variance = _variance("std", input, dim, unbiased, keepdim, correction)
-    flat = variance == 0  # the square root is not differentiable there: take another path
-    return selection.where(flat, 0.0, exponential.sqrt(selection.where(flat, 1.0, variance)))
-
-
-def _variance(
-    name: str, input: Any, dim: Any, unbiased: bool, keepdim: bool, correction: float | None
-) -> Any:
-    if isinstance(dim, bool):  # var(x, unbiased), as in PyTorch
-        dim, unbiased = None, dim
-    data = _floating(name, check_tensor(name, input))._data
-    dims = normalize_dims(name, dim, data.ndim)
-    count = _count(input, dims)
-    if count:  # shifting changes no variance, and makes that of a constant exactly 0
-        first = tuple(slice(0, 1) if i in dims else slice(None) for i in range(data.ndim))
-        input = input - wrap(data[first])
-    centred = input - mean(input, dims, True)
-    degrees = count - (int(unbiased) if correction is None else correction)
-    if degrees < 0:
-        degrees = 0  # and 0 / 0 is NaN, as in PyTorch
-    return gates.sum_(centred * centred, dims=dims, keepdim=keepdim) / degrees
+    data = check_tensor("trace", input)._data
+    if data.ndim != 2:
+        raise ShapeError(f"trace: expected a matrix, got {describe(input)}")
+    return sum(diagonal(input, offset=0))
 
 
 @numpy_names
@@ -175,17 +208,26 @@ def amin(input: Any, dim: Dim = None, keepdim: bool = False) -> Any:
     return _extreme("amin", gates.amin, input, dim, keepdim)
 
 
+@numpy_names
+def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False) -> MinAndMax:
+    """The smallest and the largest, of all or along a dimension, as `.min` and `.max`.
+
+    >>> import tapegrad as tg
+    >>> tg.aminmax(tg.tensor([3.0, 1.0, 2.0])).max
+    tensor(3.)
+    """
+    if dim is not None:
+        dim = normalize_dim("aminmax", dim, check_tensor("aminmax", input)._data.ndim)
+    return MinAndMax(
+        *(_extreme("aminmax", gate, input, dim, keepdim) for gate in (gates.amin, gates.amax))
+    )
+
+
 def _extreme(name: str, gate: Any, input: Any, dim: Dim, keepdim: bool) -> Any:
     data = check_tensor(name, input)._data
     dims = normalize_dims(name, dim, data.ndim)
-    _not_empty(name, input, dims, dim)
+    not_empty(name, input, dims, dim)
     return gate(input, dims=dims, keepdim=keepdim)
-
-
-def _not_empty(name: str, input: Any, dims: tuple[int, ...], dim: Any) -> None:
-    if 0 in [input._data.shape[d] for d in dims]:
-        kind = RuntimeError if dim is None else IndexError
-        raise kind(f"{name}: there is no {name} of nothing; the tensor is {describe(input)}")
 
 
 @numpy_names
@@ -200,37 +242,28 @@ def max(input: Any, dim: Any = None, keepdim: bool = False, *, other: Any = None
     (tensor([5., 7.]), tensor([1, 0]))
     """
     dim = other if dim is None else dim
+    check_tensor("max", input)
     if dim is None:
         return _extreme("max", gates.amax, input, None, keepdim)
-    if hasattr(dim, "_data"):
+    if isinstance(dim, Variable):
         return selection.maximum(input, dim)
-    return _along("max", gates.argmax, input, dim, keepdim)
+    return chosen("max", input, dim, keepdim, _last(gates.argmax))
 
 
 @numpy_names
 def min(input: Any, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
     """The smallest, in the same three forms as `max`."""
     dim = other if dim is None else dim
+    check_tensor("min", input)
     if dim is None:
         return _extreme("min", gates.amin, input, None, keepdim)
-    if hasattr(dim, "_data"):
+    if isinstance(dim, Variable):
         return selection.minimum(input, dim)
-    return _along("min", gates.argmin, input, dim, keepdim)
+    return chosen("min", input, dim, keepdim, _last(gates.argmin))
 
 
-def _along(name: str, gate: Any, input: Any, dim: int, keepdim: bool) -> ValuesAndIndices:
-    data = check_tensor(name, input)._data
-    position = normalize_dim(name, dim, data.ndim)
-    if not data.ndim:
-        found = _along(name, gate, reshape(input, shape=(1,)), 0, True)
-        return ValuesAndIndices(*(reshape(part, shape=()) for part in found))
-    _not_empty(name, input, (position,), dim)
-    indices = gate(input, dim=position, keepdim=True)
-    values = gather(input, indices, dim=position)
-    if keepdim:
-        return ValuesAndIndices(values, indices)
-    shape = data.shape[:position] + data.shape[position + 1 :]
-    return ValuesAndIndices(reshape(values, shape=shape), reshape(indices, shape=shape))
+def _last(gate: Any) -> Any:
+    return lambda xp, lines: gate(lines, dim=lines.ndim - 1, keepdim=True)
 
 
 @numpy_names
@@ -255,7 +288,7 @@ def _argument(name: str, gate: Any, input: Any, dim: int | None, keepdim: bool) 
     if dim is not None:
         dim = normalize_dim(name, dim, data.ndim)
         dim = dim if data.ndim else None
-    _not_empty(name, input, tuple(range(data.ndim)) if dim is None else (dim,), 0)
+    not_empty(name, input, tuple(range(data.ndim)) if dim is None else (dim,), 0)
     return gate(input, dim=dim, keepdim=keepdim)
 
 
@@ -279,11 +312,31 @@ def _truth(gate: Any, input: Any, dims: tuple[int, ...], keepdim: bool) -> Any:
 
 
 @numpy_names
-def norm(input: Any, p: Any = 2, dim: Dim = None, keepdim: bool = False, dtype: Any = None) -> Any:
+def count_nonzero(input: Any, dim: Dim = None) -> Any:
+    """How many elements over dimensions are not 0.
+
+    >>> import tapegrad as tg
+    >>> tg.count_nonzero(tg.tensor([[1, 0], [2, 3]]), dim=0)
+    tensor([2, 1])
+    """
+    data = check_tensor("count_nonzero", input)._data
+    dims = normalize_dims("count_nonzero", dim, data.ndim)
+    return wrap(module_of(data).sum(data.astype(bool_), axis=dims, dtype=int64))
+
+
+@numpy_names
+def norm(
+    input: Any,
+    p: Any = "fro",
+    dim: Dim = None,
+    keepdim: bool = False,
+    out: None = None,
+    dtype: Any = None,
+) -> Any:
     """The p-norm over dimensions, (sum |x|^p)^(1/p); the Euclidean length for p = 2 or "fro".
 
-    p may be 0 (how many are not 0), infinity (the largest magnitude) or minus infinity (the
-    smallest). The gradient at 0 is 0.
+    p may be 0 (how many are not 0), infinity (the largest magnitude), minus infinity (the smallest)
+    or "nuc" (the sum of a matrix's singular values). The gradient at 0 is 0.
 
     >>> import tapegrad as tg
     >>> tg.norm(tg.tensor([3.0, -4.0])), tg.norm(tg.tensor([3.0, -4.0]), 1)
@@ -292,24 +345,16 @@ def norm(input: Any, p: Any = 2, dim: Dim = None, keepdim: bool = False, dtype: 
     input = check_tensor("norm", input)
     if dtype is not None:
         input = cast(input, dtype=as_dtype(dtype))
-    dims = normalize_dims("norm", dim, _floating("norm", input)._data.ndim)
+    if p == "nuc":
+        pair = (dim,) if isinstance(dim, int) else (-2, -1) if dim is None else dim
+        return matrix_norm(input, "nuc", pair, keepdim)
+    dims = normalize_dims("norm", dim, floating("norm", input)._data.ndim)
     if isinstance(p, str) and p != "fro":
-        raise ArgumentError(f"norm: p must be a number or 'fro', got {p!r}")
-    size = arithmetic.abs(input)
-    if p == float("inf"):
-        return _extreme("norm", gates.amax, size, dims, keepdim)
-    if p == -float("inf"):
-        return _extreme("norm", gates.amin, size, dims, keepdim)
-    if p == 0:
-        return gates.sum_(cast(input != 0, dtype=input._data.dtype), dims=dims, keepdim=keepdim)
-    if p == 1:
-        return gates.sum_(size, dims=dims, keepdim=keepdim)
-    power = 2 if p == "fro" else p
-    total = gates.sum_(input * input if power == 2 else size**power, dims=dims, keepdim=keepdim)
-    at_zero = total == 0  # the root is not differentiable there: take another path
-    safe = selection.where(at_zero, 1.0, total)
-    root = exponential.sqrt(safe) if power == 2 else safe ** (1 / power)
-    return selection.where(at_zero, 0.0, root)
+        raise RuntimeError(f"norm: p must be a number, 'fro' or 'nuc', got {p!r}")
+    power = 2.0 if p is None or p == "fro" else float(p)
+    if math.isinf(power):
+        not_empty("norm", input, dims, dim)
+    return vector_norm(input, p=power, dims=dims, keepdim=keepdim)
 
 
 @numpy_names
@@ -326,15 +371,12 @@ def logsumexp(input: Any, dim: Dim, keepdim: bool = False) -> Any:
 
 
 def _normalized(name: str, gate: Any, input: Any, dim: int, dtype: Any) -> Any:
-    input = check_tensor(name, input)
     if dtype is not None:
-        input = cast(input, dtype=as_dtype(dtype))
-    elif input._data.dtype == bool_:
+        input = cast(check_tensor(name, input), dtype=as_dtype(dtype))
+    elif check_tensor(name, input)._data.dtype == bool_:
         input = cast(input, dtype=get_default_dtype())
-    position = normalize_dim(name, dim, input._data.ndim)
-    if not input._data.ndim:
-        return reshape(gate(reshape(input, shape=(1,)), dim=0), shape=())
-    return gate(input, dim=position)
+    line, position = line_of(name, input, dim)
+    return as_shaped(gate(line, dim=position), input)
 
 
 @numpy_names

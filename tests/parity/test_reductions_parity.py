@@ -166,6 +166,46 @@ def test_infinities_and_nan(same, name):
     same(lambda m, x: getattr(m, name)(x, 1), x, order=0 if name in SPREAD else 1)
 
 
+ORDERED = ("sort", "argsort", "cummax", "cummin", "logcumsumexp", "cumsum", "cumprod")
+
+
+@pytest.mark.parametrize("name", ORDERED)
+def test_scans_and_sorts_of_infinities_and_nan(same, name):
+    x = np.array([[np.inf, 1.0, np.nan], [-np.inf, 1.0, 2.0], [np.inf, -np.inf, 0.0], [0, -0.0, 3]])
+    same(lambda m, x: getattr(m, name)(x, 0), x, order=0)
+    same(lambda m, x: getattr(m, name)(x, 1), x, order=0)
+
+
+@pytest.mark.parametrize("name", ["max", "min", "median", "nanmedian"])
+@pytest.mark.parametrize("x", [[2.0, np.nan, 3.0, np.nan], [np.nan, np.nan], [1.0, 1.0, 3.0]])
+def test_of_all_elements_equals_share(same, name, x):
+    same(lambda m, x: getattr(m, name)(x), np.array(x), order=1)
+
+
+@pytest.mark.parametrize("name", ["prod", "cumprod", "cumsum", "nansum", "count_nonzero"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_sums_and_products_of_other_dtypes(same, name, dtype):
+    x = np.array([[3, 0, 1], [2, 2, 0]]).astype(dtype)
+    same(lambda m, x: getattr(m, name)(x, 1), x, order=1)
+
+
+@pytest.mark.parametrize("zeros", [(), (1,), (0, 2), (0, 1, 2, 3)])
+@pytest.mark.parametrize("name", ["prod", "cumprod"])
+def test_products_with_zeros(same, name, zeros):
+    x = np.array([2.0, -3.0, 0.5, 4.0])
+    x[list(zeros)] = 0.0
+    same(lambda m, x: getattr(m, name)(x, 0), x)
+
+
+@pytest.mark.parametrize("interpolation", ["linear", "lower", "higher", "nearest", "midpoint"])
+def test_quantiles_of_nan(same, interpolation):
+    x = np.array([[3.0, np.nan, 1.0, 2.0], [np.nan] * 4, [4.0, 1.0, 3.0, 2.0]])
+    q = np.array([0.0, 0.4, 0.5, 1.0])
+    options = {"dim": 1, "interpolation": interpolation}
+    same(lambda m, x, q: m.quantile(x, q, **options), x, q, order=0)
+    same(lambda m, x, q: m.nanquantile(x, q, **options), x, q, order=0)
+
+
 X, NONE, COUNTS = np.zeros((2, 3)), np.zeros((0, 3)), np.arange(3)
 DIMS = (*SEVERAL, *ONE_DIM, *SPREAD, *ALONG)
 MISTAKES = {
@@ -217,6 +257,101 @@ MISTAKES = {
         )
         for name in ("mean", *SPREAD)
     },
+    **{
+        f"{name} of nothing along a dimension": (
+            lambda m, x, name=name: getattr(m, name)(x, 0),
+            (NONE,),
+            [name, "float64[0, 3]"],
+        )
+        for name in ("median", "nanmedian")
+    },
+    **{
+        f"{name}: dim": (lambda m, x, name=name: getattr(m, name)(x, 2), (X,), [name, "2"])
+        for name in (
+            "cumsum",
+            "cumprod",
+            "cummax",
+            "cummin",
+            "logcumsumexp",
+            "sort",
+            "argsort",
+            "median",
+            "mode",
+            "prod",
+        )
+    },
+    "kthvalue: k": (lambda m, x: m.kthvalue(x, 4), (X,), ["kthvalue", "1 to 3", "4"]),
+    "kthvalue: k of 0": (lambda m, x: m.kthvalue(x, 0), (X,), ["kthvalue", "0"]),
+    "topk: k": (lambda m, x: m.topk(x, 4), (X,), ["topk", "0 to 3", "4"]),
+    "quantile: q": (lambda m, x: m.quantile(x, 1.5), (X,), ["quantile", "between 0 and 1"]),
+    "quantile: dtype of q": (
+        lambda m, x, q: m.quantile(x, q),
+        (X, np.zeros(2, np.float32)),
+        ["quantile", "float64", "float32[2]"],
+    ),
+    "quantile: q of two dimensions": (
+        lambda m, x, q: m.quantile(x, q),
+        (X, np.zeros((1, 1))),
+        ["quantile", "one dimension"],
+    ),
+    "quantile: interpolation": (
+        lambda m, x: m.quantile(x, 0.5, interpolation="cubic"),
+        (X,),
+        ["quantile", "midpoint", "cubic"],
+    ),
+    "quantile of nothing": (lambda m, x: m.quantile(x, 0.5), (NONE,), ["quantile", "nothing"]),
+    "quantile of integers": (lambda m, x: m.quantile(x, 0.5), (COUNTS,), ["quantile", "int64"]),
+    "trace of a vector": (lambda m, x: m.trace(x), (COUNTS,), ["trace", "matrix", "int64[3]"]),
+    "max of a number": (lambda m, x: m.max(2, x), (COUNTS,), ["max", "int"]),
+    "diff: n": (lambda m, x: m.diff(x, -1), (X,), ["diff", "-1"]),
+    "diff: prepend": (
+        lambda m, x, y: m.diff(x, prepend=y),
+        (X, np.zeros((3, 1))),
+        ["diff", "float64[3, 1]", "float64[2, 3]"],
+    ),
+    "trapezoid: x": (
+        lambda m, y, x: m.trapezoid(y, x),
+        (X, np.zeros(2)),
+        ["trapezoid", "float64[2]"],
+    ),
+    "gradient: edge_order": (
+        lambda m, x: m.gradient(x, edge_order=3),
+        (X,),
+        ["gradient", "edge_order", "3"],
+    ),
+    "gradient: spacing": (
+        lambda m, x: m.gradient(x, spacing=[1.0]),
+        (X,),
+        ["gradient", "spacing", "2 dimensions"],
+    ),
+    "searchsorted: shapes": (
+        lambda m, s, v: m.searchsorted(s, v),
+        (X, np.zeros((3, 2))),
+        ["searchsorted", "float64[2, 3]", "float64[3, 2]"],
+    ),
+    "searchsorted: side": (
+        lambda m, s, v: m.searchsorted(s, v, side="left", right=True),
+        (COUNTS, COUNTS),
+        ["searchsorted", "left"],
+    ),
+    "bucketize: boundaries": (
+        lambda m, x, b: m.bucketize(x, b),
+        (X, X),
+        ["bucketize", "one dimension"],
+    ),
+    "bincount: negative": (lambda m, x: m.bincount(x), (COUNTS - 1,), ["bincount", "from 0"]),
+    "bincount: weights": (
+        lambda m, x, w: m.bincount(x, w),
+        (COUNTS, np.zeros(2)),
+        ["bincount", "float64[2]", "int64[3]"],
+    ),
+    "histc: bins": (lambda m, x: m.histc(x, bins=0), (X,), ["histc", "0"]),
+    "cov: three dimensions": (lambda m, x: m.cov(x), (np.zeros((2, 2, 2)),), ["cov", "two"]),
+    "cov: weights": (
+        lambda m, x, w: m.cov(x, fweights=w),
+        (X, np.arange(4)),
+        ["cov", "fweights", "3", "int64[4]"],
+    ),
     "sum: dim of a scalar": (lambda m, x: m.sum(x, 1), (X[0, 0],), ["sum", "1"]),
     "sum: not a dim": (lambda m, x: m.sum(x, "0"), (X,), ["sum", "dim"]),
     "softmax: no dim": (lambda m, x: m.softmax(x), (X,), ["softmax", "dim"]),
