@@ -1,14 +1,12 @@
-"""Losses as functions: how far predictions are from targets.
+"""Losses of scores against classes, and of probabilities against probabilities.
 
 Every loss takes `reduction`: "mean" (the default) or "sum" over its terms, or "none" for the terms
-themselves. Cross-entropy is a fused function of `tapegrad.autograd.operations`; the margins of a
-multiclass support vector machine are computed in one place and reduced in two ways, PyTorch's
-(mean over the classes) and the lectures' (sum over the classes).
+themselves.
 """
 
 from __future__ import annotations
 
-import warnings
+import math
 from typing import Any
 
 from tapegrad.autograd import Tensor
@@ -16,61 +14,24 @@ from tapegrad.autograd import operations as ops
 from tapegrad.autograd.arrays import FLOATS, INTEGERS, module_of
 from tapegrad.autograd.engine import describe, wrap
 from tapegrad.autograd.errors import ArgumentError, ShapeError
+from tapegrad.autograd.gates import losses as gates
 from tapegrad.autograd.gates.indexing import gather
 from tapegrad.autograd.gates.shape import reshape
 from tapegrad.autograd.operations import log_softmax, mean, sum, where
 from tapegrad.autograd.operations.arguments import check_tensor
 
 from .activation import log1p_exp
+from .affine import linear
+from .reduction import check_reduction, reduced
 
 __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "cross_entropy",
-    "l1_loss",
-    "mse_loss",
-    "multi_class_svm_loss",
-    "multi_margin_loss",
+    "kl_div",
+    "linear_cross_entropy",
     "nll_loss",
 ]
-
-
-def _same_shape(name: str, input: Tensor, target: Tensor) -> None:
-    """Warn where broadcasting is likely to be a mistake, (N, 1) against (N,) above all."""
-    if input.shape != target.shape:
-        warnings.warn(
-            f"{name}: the input's shape {tuple(input.shape)} and the target's "
-            f"{tuple(target.shape)} differ and are broadcast; this is rarely meant",
-            stacklevel=3,
-        )
-
-
-def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-    """Mean squared error: `(x - y)^2`, reduced.
-
-    Minimising it is maximum likelihood under Gaussian noise.
-
-    >>> import tapegrad as tg
-    >>> from tapegrad.nn import functional as F
-    >>> F.mse_loss(tg.tensor([1.0, 2.0]), tg.tensor([1.0, 4.0])).item()
-    2.0
-    """
-    _same_shape("mse_loss", input, target)
-    return reduced("mse_loss", ops.square(input - target), reduction)
-
-
-def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-    """Mean absolute error: `|x - y|`, reduced.
-
-    Minimising it is maximum likelihood under Laplace noise.
-
-    >>> import tapegrad as tg
-    >>> from tapegrad.nn import functional as F
-    >>> F.l1_loss(tg.tensor([1.0, 2.0]), tg.tensor([1.0, 4.0])).item()
-    1.0
-    """
-    _same_shape("l1_loss", input, target)
-    return reduced("l1_loss", ops.abs(input - target), reduction)
 
 
 def binary_cross_entropy(
@@ -102,15 +63,8 @@ def binary_cross_entropy(
         )
     if not bool(((input >= 0) & (input <= 1)).all()):
         raise RuntimeError("binary_cross_entropy: every input must be between 0 and 1")
-    losses = -(target * _bounded_log(input) + (1 - target) * _bounded_log(1 - input))
+    losses = gates.binary_cross_entropy(input, target)
     return reduced("binary_cross_entropy", losses if weight is None else losses * weight, reduction)
-
-
-def _bounded_log(p: Tensor) -> Tensor:
-    """`max(log p, -100)`; where p is 0 the gradient is 0."""
-    # The logarithm of 0 is never taken: its infinite slope times 0 would be NaN.
-    zero = p == 0
-    return ops.where(zero, -100.0, ops.clamp(ops.log(ops.where(zero, 1.0, p)), min=-100.0))
 
 
 def binary_cross_entropy_with_logits(
@@ -142,106 +96,97 @@ def binary_cross_entropy_with_logits(
             f"binary_cross_entropy_with_logits: the input's shape {tuple(input.shape)} and the "
             f"target's {tuple(target.shape)} differ"
         )
-    positive = log1p_exp(-input)
-    if pos_weight is not None:
-        positive = positive * ((pos_weight - 1) * target + 1)
-    losses = (1 - target) * input + positive
+    losses = logistic_losses(input, target, pos_weight)
     losses = losses if weight is None else losses * weight
     return reduced("binary_cross_entropy_with_logits", losses, reduction)
 
 
-def _margins(name: str, input: Tensor, target: Tensor, margin: float) -> Tensor:
-    """`max(0, s_j - s_y + margin)` of every class j, 0 for the right class y."""
-    if input.ndim != 2 or target.shape != input.shape[:1]:
-        raise ValueError(
-            f"{name}: expected scores (N, C) and targets (N,), "
-            f"not {tuple(input.shape)} and {tuple(target.shape)}"
-        )
-    index = target.unsqueeze(1)
-    right = ops.gather(input, 1, index)
-    is_right = index == ops.arange(input.shape[1], device=input.device)
-    return ops.where(is_right, 0.0, ops.relu(input - right + margin))
+def logistic_losses(input: Tensor, target: Tensor, pos_weight: Tensor | None = None) -> Tensor:
+    """The terms of binary cross-entropy of logits."""
+    positive = log1p_exp(-input)
+    if pos_weight is not None:
+        positive = positive * ((pos_weight - 1) * target + 1)
+    return (1 - target) * input + positive
 
 
-def multi_margin_loss(
+def kl_div(
+    input: Tensor, target: Tensor, reduction: str = "mean", log_target: bool = False
+) -> Tensor:
+    """Kullback-Leibler divergence of q from p, `p (log p - log q)`; 0 where p is 0.
+
+    Args:
+        input: log q, any shape.
+        target: p of the same shape, or log p with `log_target`.
+        reduction: "batchmean", the sum divided by the first dimension, is the divergence by its
+            definition; "mean" divides by the number of elements; "sum" or "none".
+        log_target: see `target`. Default: False.
+
+    >>> import tapegrad as tg
+    >>> from tapegrad.nn import functional as F
+    >>> p, q = tg.tensor([[0.5, 0.5, 0.0]]), tg.tensor([[0.25, 0.5, 0.25]])
+    >>> round(F.kl_div(q.log(), p, reduction="batchmean").item(), 4)
+    0.3466
+    """
+    if reduction != "batchmean":
+        check_reduction("kl_div", reduction)
+    check_tensor("kl_div", input)
+    check_tensor("kl_div", target)
+    if log_target:
+        losses = ops.exp(target) * (target - input)
+    else:
+        # The logarithm of 0 is never taken: its infinite slope times 0 would be NaN.
+        losses = target * (ops.log(where(target == 0, 1.0, target)) - input)
+    if reduction != "batchmean":
+        return reduced("kl_div", losses, reduction)
+    return sum(losses) / input.shape[0] if input.ndim else sum(losses)
+
+
+def linear_cross_entropy(
     input: Tensor,
+    linear_weight: Tensor,
     target: Tensor,
-    p: int = 1,
-    margin: float = 1.0,
+    *,
+    linear_bias: Tensor | None = None,
     weight: Tensor | None = None,
     reduction: str = "mean",
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    options: Any = None,
 ) -> Tensor:
-    """Multiclass hinge, averaged over the classes: `sum_{j != y} max(0, margin - s_y + s_j)^p / C`.
+    """The last layer and its loss: `cross_entropy(linear(input, linear_weight, linear_bias), y)`.
 
     Args:
-        input: scores (N, C).
-        target: right classes (N,), integers.
-        p: 1, or 2 for the squared hinge. Default: 1.
-        margin: by how much the right class must win. Default: 1.
-        weight: one factor (C,) by right class. Default: none.
-        reduction: "mean", "sum" or "none".
-
-    Raises:
-        ValueError: if p is neither 1 nor 2, or the shapes do not fit.
-        IndexError: if a target is not a class.
+        input: (N, in) or (in,).
+        linear_weight: (C, in) or (C, d1, ..., in), for scores (N, C) or (N, C, d1, ...).
+        target: as in `cross_entropy`, and likewise the arguments after `linear_bias`.
+        linear_bias: of the shape of `linear_weight` without its last dimension. Default: none.
+        options: how PyTorch divides the work; of no consequence here.
 
     >>> import tapegrad as tg
     >>> from tapegrad.nn import functional as F
-    >>> scores = tg.tensor([[1.0, 0.2, -0.5]])
-    >>> round(F.multi_margin_loss(scores, tg.tensor([0])).item(), 4)
-    0.0667
+    >>> round(F.linear_cross_entropy(tg.ones(2, 3), tg.zeros(4, 3), tg.tensor([0, 1])).item(), 4)
+    1.3863
     """
-    if p not in (1, 2):
-        raise ValueError(f"multi_margin_loss: p must be 1 or 2, not {p}")
-    margins = _margins("multi_margin_loss", input, target, margin)
-    terms = margins if p == 1 else ops.square(margins)
-    losses = terms.sum(1) / input.shape[1]
-    losses = losses if weight is None else losses * weight[target]
-    return reduced("multi_margin_loss", losses, reduction)
-
-
-def multi_class_svm_loss(
-    input: Tensor,
-    target: Tensor,
-    margin: float = 1.0,
-    squared: bool = False,
-    reduction: str = "mean",
-) -> Tensor:
-    """Multiclass hinge, summed over the classes: `sum_{j != y} max(0, s_j - s_y + margin)`.
-
-    The loss of Weston and Watkins (1999); C times `multi_margin_loss`.
-
-    Args:
-        input: scores (N, C).
-        target: right classes (N,), integers.
-        margin: by how much the right class must win. Default: 1.
-        squared: whether each term is squared. Default: False.
-        reduction: "mean" or "sum" over the batch, or "none".
-
-    Raises:
-        ValueError: if the shapes do not fit.
-        IndexError: if a target is not a class.
-
-    >>> import tapegrad as tg
-    >>> from tapegrad.nn import functional as F
-    >>> scores = tg.tensor([[3.2, 5.1, -1.7], [1.3, 4.9, 2.0], [2.2, 2.5, -3.1]])
-    >>> round(F.multi_class_svm_loss(scores, tg.arange(3)).item(), 4)
-    5.2667
-    """
-    margins = _margins("multi_class_svm_loss", input, target, margin)
-    terms = ops.square(margins) if squared else margins
-    return reduced("multi_class_svm_loss", terms.sum(1), reduction)
-
-
-def reduced(name: str, losses: Any, reduction: str) -> Any:
-    """Losses as they are ("none"), their mean or their sum."""
-    if reduction == "none":
-        return losses
-    if reduction == "mean":
-        return mean(losses)
-    if reduction == "sum":
-        return sum(losses)
-    raise ArgumentError(f"{name}: reduction must be 'none', 'mean' or 'sum', got {reduction!r}")
+    name = "linear_cross_entropy"
+    features, weights = input.shape, linear_weight.shape
+    fits = len(features) in (1, 2) and len(weights) >= 2 and features[-1] == weights[-1]
+    if not fits or (len(weights) > 2 and len(features) == 1):
+        raise ShapeError(
+            f"{name}: expected input (N, in) or (in,) and linear_weight (C, in), or for a batch "
+            f"(C, d1, ..., in), got {describe(input)} and {describe(linear_weight)}"
+        )
+    if linear_bias is not None and linear_bias.shape != weights[:-1]:
+        raise ShapeError(
+            f"{name}: linear_bias {describe(linear_bias)} must have the shape {weights[:-1]}"
+        )
+    shape = (*features[:-1], *weights[:-1])
+    if target.shape == shape and ignore_index is not None:
+        raise RuntimeError(f"{name}: with probabilities as targets there is no ignore_index")
+    rows = math.prod(weights[:-1])
+    bias = None if linear_bias is None else linear_bias.reshape(rows)
+    scores = linear(input, linear_weight.reshape(rows, weights[-1]), bias).reshape(shape)
+    ignored = -100 if ignore_index is None else ignore_index
+    return cross_entropy(scores, target, weight, ignored, reduction, label_smoothing)
 
 
 def cross_entropy(

@@ -1,0 +1,62 @@
+"""Losses that a composition would make slower or less exact: Huber's, and binary cross-entropy."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from tapegrad.autograd.arrays import wide
+from tapegrad.autograd.engine import BinaryGate, Gate, Node
+
+from .activation import hardtanh
+from .exponential import log, log1p
+from .selection import clamp
+
+LEAST_LOG = -100.0  # of a probability, as in PyTorch
+LEAST_VARIANCE = 1e-12  # p (1 - p), the divisor of the gradient, likewise
+
+
+class Huber(Gate):
+    """x^2 / 2 up to delta and delta (|x| - delta / 2) from there: x kept within +-delta."""
+
+    needs: ClassVar = {"x": "x"}
+    pointwise: ClassVar = True
+    fresh: ClassVar = True
+
+    def forward(self, xp: Any, x: Any, *, delta: float) -> Any:
+        wider = x.astype(wide(x.dtype), copy=False)
+        near = xp.clip(wider, -delta, delta)
+        out = wider - near * 0.5
+        out = out * near
+        return out.astype(x.dtype, copy=False)
+
+    def backward(self, node: Node, grad: Any, out: None, x: Any, *, delta: float) -> Any:
+        return grad * hardtanh(x, least=-delta, most=delta)
+
+
+class BinaryCrossEntropy(BinaryGate):
+    """-(y log p + (1 - y) log(1 - p)): (p - y) / (p (1 - p)), and log(1 - p) - log p for y.
+
+    No logarithm is less than -100, and no divisor than 1e-12.
+    """
+
+    needs: ClassVar = {"p": "p y", "y": "p"}
+    quiet: ClassVar = "always"
+
+    def forward(self, xp: Any, p: Any, y: Any) -> Any:
+        wider = p.astype(wide(p.dtype), copy=False)
+        right = xp.maximum(xp.log(wider), LEAST_LOG)
+        wrong = xp.maximum(xp.log1p(-wider), LEAST_LOG)
+        return ((wrong - right) * y - wrong).astype(p.dtype, copy=False)
+
+    def backward(self, node: Node, grad: Any, out: None, p: Any, y: Any) -> Any:
+        to_p = to_y = None
+        if node.inputs[0]:
+            to_p = grad * (p - y) / clamp(p * (1 - p), least=LEAST_VARIANCE, most=None)
+        if node.inputs[1]:
+            wrong = clamp(log1p(-p), least=LEAST_LOG, most=None)
+            to_y = grad * (wrong - clamp(log(p), least=LEAST_LOG, most=None))
+        return to_p, to_y
+
+
+huber = Huber()
+binary_cross_entropy = BinaryCrossEntropy()
