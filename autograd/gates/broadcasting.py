@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from tapegrad.autograd.arrays import wide
 from tapegrad.autograd.engine import Gate, Node
+from tapegrad.kernels.sums import sum_over
 
 
 class Expand(Gate):
@@ -36,7 +37,7 @@ class SumTo(Gate):
             *range(lead),
             *(lead + i for i, n in enumerate(shape) if n == 1 and x.shape[lead + i] != 1),
         )
-        summed = xp.sum(x, axis=dims, keepdims=True, dtype=wide(x.dtype))
+        summed = sum_over(xp, x, dims, wide(x.dtype))
         return summed.reshape(shape).astype(x.dtype, copy=False)
 
     def backward(self, node: Node, grad: Any, out: Any, x: Any, *, shape: tuple[int, ...]) -> Any:

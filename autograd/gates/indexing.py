@@ -8,21 +8,13 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
-from tapegrad.autograd.arrays import is_array, module_of
+from tapegrad.autograd.arrays import bool_, is_array, module_of, wide
 from tapegrad.autograd.engine import Gate, Node, array_of
+from tapegrad.kernels.segments import add_at
 
 from .selection import where
 
 Key = Any
-
-
-def _repeats(xp: Any, key: Key) -> bool:
-    """Whether a key may name a position twice: only integer arrays can."""
-    parts = key if isinstance(key, tuple) else (key,)
-    arrays = [part for part in parts if is_array(part) and part.dtype.kind in "iu" and part.ndim]
-    if len(arrays) == 1:  # a negative position may name the same element as a positive one
-        return arrays[0].size != xp.unique(arrays[0]).size or bool((arrays[0] < 0).any())
-    return len(arrays) > 1
 
 
 class Index(Gate):
@@ -32,6 +24,12 @@ class Index(Gate):
     views: ClassVar = True
 
     def forward(self, xp: Any, x: Any, *, key: Key) -> Any:
+        if type(key) is int or type(key) is slice:
+            return x[key]
+        x, key = unmasked(x, key)
+        parts = _parts(key)
+        if _is_one_array(parts) and x.flags.c_contiguous:
+            return x.take(parts[-1], axis=len(parts) - 1)  # twice as quick as x[key] or more
         return x[key]
 
     def backward(self, node: Node, grad: Any, out: None, x: None, *, key: Key) -> Any:
@@ -44,12 +42,7 @@ class IndexAdd(Gate):
     needs: ClassVar = {"x": ""}
 
     def forward(self, xp: Any, x: Any, *, key: Key, shape: tuple[int, ...]) -> Any:
-        result = xp.zeros(shape, x.dtype)
-        if not _repeats(xp, key):
-            result[key] = x
-        else:
-            xp.add.at(result, key, x)
-        return result
+        return _added(xp, x, key, shape)
 
     def backward(
         self, node: Node, grad: Any, out: None, x: None, *, key: Key, shape: tuple[int, ...]
@@ -66,8 +59,9 @@ class IndexPut(Gate):
     needs: ClassVar = {"x": "", "value": ""}
 
     def forward(self, xp: Any, x: Any, value: Any, *, key: Key) -> Any:
-        result = xp.array(x, copy=True)
-        result[key] = value
+        result = xp.array(x, copy=True, order="C")
+        rows, places = unmasked(result, key)
+        rows[places] = value
         return result
 
     def backward(self, node: Node, grad: Any, out: None, x: None, value: None, *, key: Key) -> Any:
@@ -76,9 +70,8 @@ class IndexPut(Gate):
         if wants_value:
             to_value = index(grad, key=key)
             xp = module_of(array_of(grad))
-            if _repeats(xp, key):
-                order = xp.arange(math.prod(to_value.shape))
-                order = order.reshape(to_value.shape)
+            if _repeats(xp, key, grad.shape, math.prod(to_value.shape)):
+                order = xp.arange(math.prod(to_value.shape)).reshape(to_value.shape)
                 last = xp.full(grad.shape, -1)
                 last[key] = order
                 to_value = where(last[key] == order, to_value, 0.0)
@@ -88,23 +81,16 @@ class IndexPut(Gate):
         return wants_x and index_put(grad, 0.0, key=key), to_value
 
 
-def _along(xp: Any, positions: Any, dim: int) -> tuple[Any, ...]:
-    """The key that reads, at every place of `positions`, the position written there along `dim`."""
-    grid = [
-        xp.arange(n).reshape((1,) * i + (n,) + (1,) * (positions.ndim - i - 1))
-        for i, n in enumerate(positions.shape)
-    ]
-    grid[dim] = positions
-    return tuple(grid)
-
-
 class Gather(Gate):
     """out[i][j] = x[i][index[i][j]] for dim 1, and so on: reads one position per element."""
 
     needs: ClassVar = {"x": "index"}
 
     def forward(self, xp: Any, x: Any, index: Any, *, dim: int) -> Any:
-        return x[_along(xp, index, dim)] if x.ndim else x.reshape(index.shape)
+        places = flat_positions(xp, index, dim, x.shape)
+        if not x.flags.c_contiguous and 4 * places.size < x.size:  # spare the copy of reshape
+            return x[xp.unravel_index(places, x.shape)]
+        return x.reshape(-1).take(places)
 
     def backward(self, node: Node, grad: Any, out: None, x: None, index: Any, *, dim: int) -> Any:
         shape = node.inputs[0].shape  # type: ignore[union-attr]
@@ -117,15 +103,10 @@ class ScatterAdd(Gate):
     needs: ClassVar = {"x": "index"}
 
     def forward(self, xp: Any, x: Any, index: Any, *, dim: int, shape: tuple[int, ...]) -> Any:
-        result = xp.zeros(shape, x.dtype)
-        if not shape:
-            return x.reshape(shape)
-        key = _along(xp, index, dim)
-        if index.shape[dim] == 1:
-            result[key] = x
-        else:
-            xp.add.at(result, key, x)
-        return result
+        places = flat_positions(xp, index, dim, shape).reshape(-1)
+        rows = x.reshape(-1, 1).astype(wide(x.dtype), copy=False)
+        added = add_at(xp, math.prod(shape), places, rows)
+        return added.reshape(shape).astype(x.dtype, copy=False)
 
     def backward(
         self,
@@ -146,3 +127,102 @@ index_add = IndexAdd()
 index_put = IndexPut()
 gather = Gather()
 scatter_add = ScatterAdd()
+
+
+def _parts(key: Key) -> tuple[Any, ...]:
+    return key if isinstance(key, tuple) else (key,)
+
+
+def _is_whole(part: Any) -> bool:
+    return isinstance(part, slice) and part == slice(None)
+
+
+def _is_positions(part: Any) -> bool:
+    return is_array(part) and part.dtype.kind in "iu"
+
+
+def unmasked(x: Any, key: Key) -> tuple[Any, Key]:
+    """An array and its key; of a mask alone, a view and the places, which is much quicker."""
+    mask = key[0] if isinstance(key, tuple) and len(key) == 1 else key
+    if not is_array(mask) or mask.dtype != bool_ or not mask.ndim:
+        return x, key
+    if mask.shape != x.shape[: mask.ndim] or not x.flags.c_contiguous:
+        return x, key  # where they do not fit, the library says so
+    return x.reshape(mask.size, *x.shape[mask.ndim :]), mask.reshape(-1).nonzero()[0]
+
+
+def _repeats(xp: Any, key: Key, shape: tuple[int, ...], count: int) -> bool:
+    """Whether a key, which reads so many elements of a shape, reads one twice."""
+    if not any(map(_is_positions, _parts(key))):
+        return False
+    read = xp.zeros(shape, bool)
+    read[key] = True
+    return int(xp.count_nonzero(read)) < count
+
+
+def _is_one_array(parts: tuple[Any, ...]) -> bool:
+    """Whether a key is one array of positions after whole dimensions."""
+    return bool(parts) and _is_positions(parts[-1]) and all(map(_is_whole, parts[:-1]))
+
+
+def _rows(xp: Any, key: Key, shape: tuple[int, ...]) -> tuple[Any, int, int] | None:
+    """Where a key reads, if it is arrays of positions next to each other among whole dimensions.
+
+    The dimensions up to the last array make the rows of a matrix: returned are the rows that the
+    key reads, in order, how many there are, and how wide they are. None for other keys.
+    """
+    parts = _parts(key)
+    dots = [i for i, part in enumerate(parts) if part is ...]
+    if dots:
+        whole = (slice(None),) * (len(shape) + 1 - len(parts))
+        parts = (*parts[: dots[0]], *whole, *parts[dots[0] + 1 :])
+    chosen = [i for i, part in enumerate(parts) if _is_positions(part)]
+    others = [part for part in parts if not _is_positions(part)]
+    if not chosen or chosen[-1] - chosen[0] >= len(chosen) or not all(map(_is_whole, others)):
+        return None
+    first, end = chosen[0], chosen[-1] + 1
+    flat: Any = 0
+    for i in chosen:
+        places, size = parts[i].astype(xp.int64, copy=False), shape[i]
+        negative = places < 0
+        if bool(negative.any()):
+            places = places + size * negative
+        flat = flat * size + places
+    before, span = math.prod(shape[:first]), math.prod(shape[first:end])
+    if before != 1:
+        flat = xp.arange(before)[:, None] * span + flat.reshape(1, -1)
+    return flat.reshape(-1), before * span, math.prod(shape[end:])
+
+
+def _added(xp: Any, x: Any, key: Key, shape: tuple[int, ...]) -> Any:
+    """Zeros of a shape with x added at `key`."""
+    if not any(map(_is_positions, _parts(key))):  # no position twice
+        result = xp.zeros(shape, x.dtype)
+        rows, places = unmasked(result, key)
+        rows[places] = x
+        return result
+    found = _rows(xp, key, shape)
+    if found is None:
+        places = xp.arange(math.prod(shape)).reshape(shape)[key]
+        found = places.reshape(-1), math.prod(shape), 1
+    rows, count, width = found
+    values = x.reshape(rows.size, width).astype(wide(x.dtype), copy=False)
+    return add_at(xp, count, rows, values).reshape(shape).astype(x.dtype, copy=False)
+
+
+def flat_positions(xp: Any, index: Any, dim: int, shape: tuple[int, ...]) -> Any:
+    """Where in the flat memory of a shape each element of `index` points, along `dim`."""
+    places = index.astype(xp.int64, copy=False)
+    if min(len(shape), index.ndim) < 1 or len(shape) == 1:
+        return places
+    stride = 1
+    start: Any = 0
+    for d in reversed(range(len(shape))):
+        if d == dim:
+            if stride > 1:
+                places = places * stride
+        else:
+            line = xp.arange(index.shape[d]) * stride
+            start = start + line.reshape((-1,) + (1,) * (len(shape) - 1 - d))
+        stride *= shape[d]
+    return places + start

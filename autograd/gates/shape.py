@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from tapegrad.autograd.engine import Gate, Node
 
+from .broadcasting import sum_to
 from .indexing import index
 
 
@@ -49,6 +50,58 @@ class Flip(Gate):
 
     def backward(self, node: Node, grad: Any, out: None, x: None, *, dims: tuple[int, ...]) -> Any:
         return flip(grad, dims=dims)
+
+
+class Roll(Gate):
+    """Elements moved along dimensions, those pushed out coming back at the other end."""
+
+    needs: ClassVar = {"x": ""}
+
+    def forward(self, xp: Any, x: Any, *, shifts: tuple[int, ...], dims: tuple[int, ...]) -> Any:
+        return xp.roll(x, shifts, dims)
+
+    def backward(
+        self,
+        node: Node,
+        grad: Any,
+        out: None,
+        x: None,
+        *,
+        shifts: tuple[int, ...],
+        dims: tuple[int, ...],
+    ) -> Any:
+        return roll(grad, shifts=tuple(-n for n in shifts), dims=dims)
+
+
+class Tile(Gate):
+    """The whole repeated along each dimension; the gradient is the sum over the copies."""
+
+    needs: ClassVar = {"x": ""}
+
+    def forward(self, xp: Any, x: Any, *, times: tuple[int, ...]) -> Any:
+        return xp.tile(x, times)
+
+    def backward(self, node: Node, grad: Any, out: None, x: None, *, times: tuple[int, ...]) -> Any:
+        shape = node.inputs[0].shape  # type: ignore[union-attr]
+        sizes = (1,) * (len(times) - len(shape)) + shape
+        apart = tuple(n for pair in zip(times, sizes, strict=True) for n in pair)
+        one = tuple(n for size in sizes for n in (1, size))
+        return reshape(sum_to(reshape(grad, shape=apart), shape=one), shape=shape)
+
+
+class Repeat(Gate):
+    """Each element repeated next to itself along a dimension; the gradient is the sum again."""
+
+    needs: ClassVar = {"x": ""}
+
+    def forward(self, xp: Any, x: Any, *, times: int, dim: int) -> Any:
+        return xp.repeat(x, times, axis=dim)
+
+    def backward(self, node: Node, grad: Any, out: None, x: None, *, times: int, dim: int) -> Any:
+        shape = node.inputs[0].shape  # type: ignore[union-attr]
+        before, after = shape[: dim + 1], shape[dim + 1 :]
+        apart = reshape(grad, shape=(*before, times, *after))
+        return reshape(sum_to(apart, shape=(*before, 1, *after)), shape=shape)
 
 
 class Pad(Gate):
@@ -106,9 +159,65 @@ class Split(Gate):
         return cat(*grad, sizes=sizes, dim=dim)
 
 
+class Stack(Gate):
+    """Several of one shape side by side along a new dimension: each receives its own slice."""
+
+    def forward(self, xp: Any, *inputs: Any, dim: int) -> Any:
+        return xp.stack(inputs, axis=dim)
+
+    def backward(self, node: Node, grad: Any, *saved: None, dim: int) -> Any:
+        return unbind(grad, dim=dim)
+
+
+class Unbind(Gate):
+    """The slices along a dimension, as views; back by stack."""
+
+    needs: ClassVar = {"x": ""}
+    views: ClassVar = True
+    outputs: ClassVar = None
+
+    def forward(self, xp: Any, x: Any, *, dim: int) -> Any:
+        slices = xp.moveaxis(x, dim, 0)
+        return tuple(slices[i, ...] for i in range(len(slices)))
+
+    def backward(self, node: Node, grad: Any, out: None, x: None, *, dim: int) -> Any:
+        return stack(*grad, dim=dim)
+
+
+class BlockDiag(Gate):
+    """Matrices along the diagonal of one that is 0 elsewhere: each receives its own block."""
+
+    def forward(self, xp: Any, *inputs: Any, shapes: tuple[tuple[int, int], ...]) -> Any:
+        rows, columns = (sum(sizes) for sizes in zip(*shapes, strict=True))
+        result = xp.zeros((rows, columns), inputs[0].dtype)
+        for block, key in zip(inputs, _blocks(shapes), strict=True):
+            result[key] = block
+        return result
+
+    def backward(
+        self, node: Node, grad: Any, *saved: None, shapes: tuple[tuple[int, int], ...]
+    ) -> Any:
+        return tuple(index(grad, key=key) for key in _blocks(shapes))
+
+
+def _blocks(shapes: tuple[tuple[int, int], ...]) -> list[tuple[slice, slice]]:
+    """Where each block lies."""
+    keys, row, column = [], 0, 0
+    for height, width in shapes:
+        keys.append((slice(row, row + height), slice(column, column + width)))
+        row, column = row + height, column + width
+    return keys
+
+
 reshape = Reshape()
 permute = Permute()
 flip = Flip()
+roll = Roll()
+tile = Tile()
+repeat = Repeat()
 pad = Pad()
 cat = Cat()
 split = Split()
+stack = Stack()
+unbind = Unbind()
+block_diag = BlockDiag()
