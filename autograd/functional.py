@@ -16,7 +16,8 @@ from .engine import Variable, describe, wrap
 from .errors import ShapeError
 from .modes import enable_grad
 from .operations.creation import ones_like, require_gradient, zeros, zeros_like
-from .operations.shape import reshape, stack
+from .operations.joining import stack
+from .operations.shape import reshape
 
 Tensors = Any  # a tensor or a tuple of tensors
 

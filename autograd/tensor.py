@@ -19,7 +19,7 @@ from .engine import Leaf, Node, cast, describe
 from .gates import copies
 from .in_place import InPlace
 from .interop import NumpyProtocols
-from .operations import shape
+from .operations import joining
 from .operations.creation import require_gradient, to_array
 
 
@@ -275,7 +275,7 @@ class Tensor(InPlace, NumpyProtocols):
     def __iter__(self) -> Iterator[Any]:
         if not self._data.ndim:
             raise TypeError("iteration over a zero-dimensional tensor")
-        return iter(shape.unbind(self))
+        return iter(joining.unbind(self))
 
     def __contains__(self, element: Any) -> bool:
         found = self == element

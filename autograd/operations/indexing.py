@@ -1,38 +1,41 @@
-"""Reading and writing at positions."""
+"""Reading at positions: `x[key]`, and the functions that pick along a dimension or by a mask."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from tapegrad.autograd.arrays import INTEGERS, bool_, is_array, module_of
-from tapegrad.autograd.engine import Variable, array_of, describe
-from tapegrad.autograd.errors import DtypeError, PositionError, ShapeError
+from tapegrad.autograd.engine import Variable, describe
+from tapegrad.autograd.errors import ShapeError
 from tapegrad.autograd.gates import indexing as gates
 
 from .arguments import check_tensor, normalize_dim, numpy_names
-from .selection import where
+from .positions import in_range, index_array, mask_array
 from .shape import expand, reshape
 
 __all__ = [
-    "diag",
+    "as_strided",
     "gather",
     "index_select",
-    "masked_fill",
     "masked_select",
-    "scatter_add",
+    "narrow",
+    "narrow_copy",
+    "select",
+    "take",
     "take_along_dim",
 ]
 
 
-def key_of(key: Any) -> Any:
-    """What stands between the brackets, with arrays in place of tensors and lists.
+def key_of(key: Any, xp: Any = np) -> Any:
+    """What stands between the brackets, with arrays of `xp` in place of tensors and lists.
 
     The arrays are copies: a node may keep the key, and the user may change theirs.
     """
     if isinstance(key, tuple):
-        return tuple(map(key_of, key))
+        return tuple(key_of(part, xp) for part in key)
     if isinstance(key, Variable):
         if key._data.dtype not in INTEGERS and key._data.dtype != bool_:
             raise IndexError(f"indices must be integers or booleans, got {describe(key)}")
@@ -40,12 +43,17 @@ def key_of(key: Any) -> Any:
     if is_array(key):
         if not key.ndim and key.dtype in INTEGERS:
             return int(key)
-        return module_of(key).array(key, copy=True)
-    if isinstance(key, list):
-        return np.asarray(key) if key else np.zeros(0, np.int64)
-    if isinstance(key, range):
-        return np.asarray(key)
+        return xp.array(key, copy=True)
+    if isinstance(key, (list, range)):
+        return xp.asarray(np.asarray(key)) if len(key) else xp.zeros(0, np.int64)
     return key
+
+
+def _span(part: Any) -> int:
+    """How many dimensions a part of a key reads."""
+    if part is None or part is ... or isinstance(part, bool):
+        return 0
+    return part.ndim if is_array(part) and part.dtype == bool_ else 1
 
 
 def in_turn(key: Any, ndim: int) -> tuple[Any, Any]:
@@ -59,15 +67,12 @@ def in_turn(key: Any, ndim: int) -> tuple[Any, Any]:
     arrays = [part for part in key if is_array(part)]
     if not arrays or not any(type(part) is int for part in key):
         return ..., key
-    spans = [part.ndim if is_array(part) and part.dtype == bool_ else 1 for part in key]
-    used = sum(
-        n for part, n in zip(key, spans, strict=True) if part is not None and part is not ...
-    )
+    used = sum(map(_span, key))
     first: list[Any] = []
     second: list[Any] = []
-    for part, span in zip(key, spans, strict=True):
+    for part in key:
         if is_array(part):
-            first += [slice(None)] * span
+            first += [slice(None)] * _span(part)
             second.append(part)
         elif part is ...:
             first += [slice(None)] * (ndim - used)
@@ -79,13 +84,33 @@ def in_turn(key: Any, ndim: int) -> tuple[Any, Any]:
     return tuple(first), tuple(second)
 
 
-def put(input: Any, value: Any, key: Any) -> Any:
+def check_key(key: Any, data: Any) -> None:
+    """Refuse positions out of range where the library would wrap them: CuPy does, NumPy does not.
+
+    Only for keys without integers, as `in_turn` leaves those that hold arrays.
+    """
+    if module_of(data) is np:
+        return
+    parts = key if isinstance(key, tuple) else (key,)
+    dim = 0
+    for part in parts:
+        if part is ...:
+            dim += data.ndim - sum(map(_span, parts))
+        if is_array(part) and part.dtype in INTEGERS and dim < data.ndim:
+            place = f"dim {dim} of {describe(data)}"
+            in_range("index", part, data.shape[dim], place, negative=True)
+        dim += _span(part)
+
+
+def put_at(input: Any, value: Any, key: Any) -> Any:
     """A copy of `input` with `value` at `key` (of arrays), recorded."""
     first, second = in_turn(key, input._data.ndim)
     if first is ...:
+        check_key(second, input._data)
         return gates.index_put(input, value, key=second)
-    part = gates.index_put(gates.index(input, key=first), value, key=second)
-    return gates.index_put(input, part, key=first)
+    part = gates.index(input, key=first)
+    check_key(second, part._data)
+    return gates.index_put(input, gates.index_put(part, value, key=second), key=first)
 
 
 def getitem(input: Any, key: Any) -> Any:
@@ -100,65 +125,100 @@ def getitem(input: Any, key: Any) -> Any:
     data = check_tensor("index", input)._data
     if isinstance(data, np.generic):
         data = input.data  # an array: a key may ask for a view
-    first, second = in_turn(key_of(key), data.ndim)
+    if type(key) is int or type(key) is slice:
+        return gates.index(input, key=key)
+    first, second = in_turn(key_of(key, module_of(data)), data.ndim)
     if first is not ...:
         input = gates.index(input, key=first)
+    check_key(second, input._data)
     return gates.index(input, key=second)
 
 
+def select(input: Any, dim: int, index: Any) -> Any:
+    """The slice at one position along a dimension, without the dimension: a view.
+
+    >>> import tapegrad as tg
+    >>> tg.select(tg.tensor([[1, 2], [3, 4]]), 1, -1)
+    tensor([2, 4])
+    """
+    data = check_tensor("select", input)._data
+    if not data.ndim:
+        raise IndexError("select: a tensor of no dimensions has no slices")
+    dim = normalize_dim("select", dim, data.ndim)
+    return gates.index(input, key=(*(slice(None),) * dim, position("select", input, dim, index)))
+
+
+def position(name: str, input: Any, dim: int, index: Any) -> int:
+    """One position along a dimension, negative ones counted from the end, as an int from 0."""
+    place, length = index.__index__(), input._data.shape[dim]
+    if not -length <= place < length:
+        raise IndexError(
+            f"{name}: index {place} is out of range for dim {dim} of {describe(input)}"
+        )
+    return place % length
+
+
+def narrow(input: Any, dim: int, start: Any, length: int) -> Any:
+    """`length` positions along a dimension from `start` (an int or a tensor of one): a view.
+
+    >>> import tapegrad as tg
+    >>> tg.narrow(tg.arange(5), 0, 1, 3)
+    tensor([1, 2, 3])
+    """
+    data = check_tensor("narrow", input)._data
+    if not data.ndim:
+        raise RuntimeError("narrow: a tensor of no dimensions has no slices")
+    dim = normalize_dim("narrow", dim, data.ndim)
+    if isinstance(start, Variable) and (start._data.ndim or start._data.dtype not in INTEGERS):
+        raise RuntimeError(f"narrow: start must be one integer, got {describe(start)}")
+    size, start = data.shape[dim], start.__index__()
+    if not -size <= start <= size:
+        raise IndexError(
+            f"narrow: start {start} is out of range for dim {dim} of {describe(input)}"
+        )
+    start += size * (start < 0)
+    if length < 0 or start + length > size:
+        raise RuntimeError(
+            f"narrow: a length of {length} from {start} on does not fit dim {dim} of "
+            f"{describe(input)}"
+        )
+    return gates.index(input, key=(*(slice(None),) * dim, slice(start, start + length)))
+
+
+def narrow_copy(input: Any, dim: int, start: Any, length: int) -> Any:
+    """`narrow`, in memory of its own."""
+    return narrow(input, dim, start, length).clone()
+
+
 @numpy_names
-def gather(input: Any, dim: int, index: Any) -> Any:
+def gather(input: Any, dim: int, index: Any, *, sparse_grad: bool = False) -> Any:
     """out[i][j] = input[i][index[i][j]] for dim 1, and so on; `index` may be smaller elsewhere.
+
+    The gradient is always dense, whatever `sparse_grad` says.
 
     >>> import tapegrad as tg
     >>> tg.gather(tg.tensor([[1, 2], [3, 4]]), 1, tg.tensor([[1], [0]]))
     tensor([[2],
             [3]])
     """
-    data, positions = _positions("gather", input, dim, index)
-    dim = normalize_dim("gather", dim, data.ndim)
+    positions, dim = positions_along("gather", input, dim, index)
+    if not positions.size:  # of any shape
+        return gates.index(reshape(input, (-1,)), key=module_of(positions).array(positions))
     return gates.gather(input, positions, dim=dim)
 
 
-def _positions(name: str, input: Any, dim: int, index: Any) -> tuple[Any, Any]:
-    """The arrays of `input` and `index`, checked: no position may be out of range."""
-    data = check_tensor(name, input)._data
-    positions = array_of(index)
+def positions_along(name: str, input: Any, dim: int, index: Any) -> tuple[Any, int]:
+    """The positions in `index` along a dimension of `input`, checked, and the dimension."""
+    data, positions = check_tensor(name, input)._data, index_array(name, index)
     dim = normalize_dim(name, dim, data.ndim)
-    if positions.dtype not in INTEGERS:
-        raise RuntimeError(f"{name}: the index must be integers, got {describe(index)}")
-    fits = positions.ndim == data.ndim and all(
-        i == dim or n <= m for i, (n, m) in enumerate(zip(positions.shape, data.shape, strict=True))
-    )
-    if not fits:
+    if not positions.size:
+        return positions, dim
+    rank = max(positions.ndim, 1)
+    sizes = zip(positions.shape, data.shape, strict=False)
+    if rank != max(data.ndim, 1) or any(i != dim and n > m for i, (n, m) in enumerate(sizes)):
         raise ShapeError(f"{name}: index {describe(index)} does not fit {describe(input)}")
     length = data.shape[dim] if data.ndim else 1
-    if positions.size and (positions.min() < 0 or positions.max() >= length):
-        raise PositionError(
-            f"{name}: index {int(positions.min())} to {int(positions.max())} is out of range for "
-            f"dim {dim} of {describe(input)}"
-        )
-    return data, positions
-
-
-def scatter_add(input: Any, dim: int, index: Any, src: Any) -> Any:
-    """`input` with src[i][j] added at [i][index[i][j]] for dim 1: the adjoint of `gather`.
-
-    >>> import tapegrad as tg
-    >>> tg.scatter_add(tg.zeros(3), 0, tg.tensor([0, 0, 2]), tg.tensor([1.0, 2.0, 3.0]))
-    tensor([3., 0., 3.])
-    """
-    data, positions = _positions("scatter_add", input, dim, index)
-    given = check_tensor("scatter_add", src)._data
-    if given.dtype != data.dtype:
-        raise DtypeError(f"scatter_add: src is {given.dtype}, but input {data.dtype}")
-    if given.ndim != positions.ndim or any(
-        n > m for n, m in zip(positions.shape, given.shape, strict=True)
-    ):
-        raise ShapeError(f"scatter_add: index {describe(index)} does not fit src {describe(src)}")
-    part = src[tuple(slice(0, n) for n in positions.shape)] if positions.ndim else src
-    dim = normalize_dim("scatter_add", dim, data.ndim)
-    return input + gates.scatter_add(part, positions, dim=dim, shape=data.shape)
+    return in_range(name, positions, length, f"dim {dim} of {describe(input)}"), dim
 
 
 @numpy_names
@@ -170,46 +230,33 @@ def index_select(input: Any, dim: int, index: Any) -> Any:
     tensor([[2],
             [4]])
     """
-    data, positions = check_tensor("index_select", input)._data, array_of(index)
+    data = check_tensor("index_select", input)._data
     dim = normalize_dim("index_select", dim, data.ndim)
-    if positions.ndim > 1 or positions.dtype not in INTEGERS:
-        raise PositionError(
-            f"index_select: the index must be integers in a vector, got {describe(index)}"
-        )
+    positions = index_array("index_select", index, most=1)
+    length = data.shape[dim] if data.ndim else 1
+    in_range("index_select", positions, length, f"dim {dim} of {describe(input)}")
     if not data.ndim:
-        return input
-    length = data.shape[dim]
-    if positions.size and (positions.min() < 0 or positions.max() >= length):
-        raise PositionError(
-            f"index_select: index {int(positions.min())} to {int(positions.max())} is out of "
-            f"range for dim {dim} of {describe(input)}"
-        )
-    rows = module_of(data).array(positions, copy=True).reshape(-1)
+        if positions.size != 1:
+            raise RuntimeError(
+                f"index_select: {describe(input)} has one element to select, not {positions.size}"
+            )
+        return reshape(input, ())
+    rows = module_of(positions).array(positions, copy=True).reshape(-1)
     return gates.index(input, key=(*(slice(None),) * dim, rows))
 
 
-def masked_fill(input: Any, mask: Any, value: Any) -> Any:
-    """`input` with `value` wherever the mask holds; no gradient comes from there.
+def take(input: Any, index: Any) -> Any:
+    """The elements of the flattened `input` at `index`, in the shape of `index`.
 
     >>> import tapegrad as tg
-    >>> tg.masked_fill(tg.tensor([1.0, 2.0]), tg.tensor([True, False]), 0.0)
-    tensor([0., 2.])
+    >>> tg.take(tg.tensor([[4, 3], [2, 1]]), tg.tensor([[0, -1]]))
+    tensor([[4, 1]])
     """
-    check_tensor("masked_fill", input)
-    _check_mask("masked_fill", mask)
-    if isinstance(value, Variable) and value._data.ndim:
-        raise ShapeError(f"masked_fill: the value must be a single one, got {describe(value)}")
-    try:
-        return where(mask, value, input)
-    except ShapeError:
-        raise ShapeError(
-            f"masked_fill: mask {describe(mask)} does not fit {describe(input)}"
-        ) from None
-
-
-def _check_mask(name: str, mask: Any) -> None:
-    if check_tensor(name, mask)._data.dtype != bool_:
-        raise DtypeError(f"{name}: the mask must be boolean, got {describe(mask)}")
+    data, positions = check_tensor("take", input)._data, index_array("take", index)
+    place = f"the elements of {describe(input)}"
+    places = in_range("take", positions, data.size, place, negative=True)
+    taken = gates.gather(reshape(input, (-1,)), places.reshape(-1), dim=0)
+    return reshape(taken, positions.shape)
 
 
 def masked_select(input: Any, mask: Any) -> Any:
@@ -220,9 +267,9 @@ def masked_select(input: Any, mask: Any) -> Any:
     tensor([1, 3])
     """
     data = check_tensor("masked_select", input)._data
-    _check_mask("masked_select", mask)
+    chosen = mask_array("masked_select", mask)
     try:
-        shape = np.broadcast_shapes(data.shape, mask._data.shape)
+        shape = np.broadcast_shapes(data.shape, chosen.shape)
     except ValueError:
         raise ShapeError(
             f"masked_select: mask {describe(mask)} does not fit {describe(input)}"
@@ -240,13 +287,9 @@ def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Any:
             [2]])
     """
     data = check_tensor("take_along_dim", input)._data
-    positions = array_of(indices)
+    positions = index_array("take_along_dim", indices)
     if dim is None:
-        return gates.gather(
-            reshape(input, (-1,)),
-            in_range("take_along_dim", positions.reshape(-1), data.size),
-            dim=0,
-        )
+        return _along(reshape(input, (-1,)), positions.reshape(-1), 0, input)
     dim = normalize_dim("take_along_dim", dim, data.ndim)
     if positions.ndim != data.ndim:
         raise ShapeError(
@@ -254,46 +297,50 @@ def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Any:
             "dimensions"
         )
     shapes = [list(data.shape), list(positions.shape)]
-    shapes[0][dim] = shapes[1][dim] = 1
-    common = list(np.broadcast_shapes(*map(tuple, shapes)))
-    xp = module_of(data)
-    common[dim] = positions.shape[dim]
-    positions = xp.broadcast_to(positions, common)
-    common[dim] = data.shape[dim]
-    input = expand(input, common)
-    return gates.gather(input, in_range("take_along_dim", positions, common[dim]), dim=dim)
+    for shape in shapes:
+        shape[dim : dim + 1] = [1] if data.ndim else []
+    try:
+        common = list(np.broadcast_shapes(*map(tuple, shapes)))
+    except ValueError:
+        raise ShapeError(
+            f"take_along_dim: indices {describe(indices)} do not broadcast with {describe(input)} "
+            f"around dim {dim}"
+        ) from None
+    wanted = [*common[:dim], *positions.shape[dim : dim + 1], *common[dim + 1 :]]
+    given = [*common[:dim], *data.shape[dim : dim + 1], *common[dim + 1 :]]
+    positions = module_of(positions).broadcast_to(positions, wanted)
+    return _along(expand(input, given), positions, dim, input)
 
 
-def in_range(name: str, positions: Any, length: int) -> Any:
-    if positions.dtype not in INTEGERS:
-        raise DtypeError(f"{name}: the indices must be integers, got {positions.dtype}")
-    if positions.size and (positions.min() < 0 or positions.max() >= length):
-        raise PositionError(
-            f"{name}: index {int(positions.min())} to {int(positions.max())} is out of range for "
-            f"{length} elements"
-        )
-    return positions
+def _along(values: Any, positions: Any, dim: int, input: Any) -> Any:
+    length = values._data.shape[dim] if values._data.ndim else 1
+    place = f"dim {dim} of {describe(input)}"
+    positions = in_range("take_along_dim", positions, length, place, negative=True)
+    return gates.gather(values, positions, dim=dim)
 
 
-def diag(input: Any, diagonal: int = 0) -> Any:
-    """A diagonal of a matrix, or the matrix with a vector as that diagonal; above 0 is upper.
+def as_strided(
+    input: Any, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
+) -> Any:
+    """The elements of the flattened `input` at steps of `stride`, in a shape: a copy.
+
+    Where PyTorch addresses memory, which a view may share with more, this is about elements.
 
     >>> import tapegrad as tg
-    >>> tg.diag(tg.tensor([1, 2])), tg.diag(tg.tensor([[1, 2], [3, 4]]), 1)
-    (tensor([[1, 0],
-            [0, 2]]), tensor([2]))
+    >>> tg.as_strided(tg.arange(6), (2, 2), (1, 2), 1)
+    tensor([[1, 3],
+            [2, 4]])
     """
-    data = check_tensor("diag", input)._data
-    down, right = max(-diagonal, 0), max(diagonal, 0)
-    if data.ndim == 2:
-        count = max(min(data.shape[0] - down, data.shape[1] - right), 0)
-    elif data.ndim == 1:
-        count = data.shape[0]
-    else:
-        raise ShapeError(f"diag: expected a vector or a matrix, got {describe(input)}")
-    places = module_of(data).arange(count)
-    key = (places + down, places + right)
-    if data.ndim == 2:
-        return gates.index(input, key=key)
-    side = count + abs(diagonal)
-    return gates.index_add(input, key=key, shape=(side, side))
+    places = _strided("as_strided", input, size, stride, storage_offset)
+    return gates.index(reshape(input, (-1,)), key=places)
+
+
+def _strided(name: str, input: Any, size: Any, stride: Any, offset: int | None) -> Any:
+    data = check_tensor(name, input)._data
+    if len(size) != len(stride) or min((*size, *stride, 0)) < 0:
+        raise ShapeError(f"{name}: size {tuple(size)} and stride {tuple(stride)} do not match")
+    xp = module_of(data)
+    places = xp.asarray(offset or 0)
+    for length, step in zip(size, stride, strict=True):
+        places = places[..., None] + xp.arange(length) * step
+    return in_range(name, places, data.size, f"the elements of {describe(input)}")

@@ -1,16 +1,20 @@
-"""Arrangement: reshaping, reordering, joining, splitting. Views where NumPy gives views."""
+"""Shapes: other sizes, dimensions in another order, more of them or fewer; views where possible."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from tapegrad.autograd.engine import describe
-from tapegrad.autograd.errors import ArgumentError, ShapeError
+import numpy as np
+
+from tapegrad.autograd.arrays import FLOATS, as_dtype, int64
+from tapegrad.autograd.engine import cast, describe, wrap
+from tapegrad.autograd.errors import ShapeError
 from tapegrad.autograd.gates import copies
 from tapegrad.autograd.gates import shape as gates
 from tapegrad.autograd.gates.broadcasting import expand as expand_gate
+from tapegrad.autograd.gates.broadcasting import sum_to
 
 from .arguments import (
     check_tensor,
@@ -21,24 +25,28 @@ from .arguments import (
 )
 
 __all__ = [
+    "adjoint",
+    "atleast_1d",
+    "atleast_2d",
+    "atleast_3d",
+    "broadcast_shapes",
+    "broadcast_tensors",
     "broadcast_to",
-    "cat",
-    "chunk",
     "clone",
     "expand",
     "expand_as",
     "flatten",
-    "flip",
+    "moveaxis",
     "movedim",
     "permute",
+    "ravel",
     "reshape",
     "reshape_as",
-    "split",
     "squeeze",
-    "stack",
+    "swapaxes",
+    "swapdims",
     "t",
     "transpose",
-    "unbind",
     "unflatten",
     "unsqueeze",
 ]
@@ -91,7 +99,21 @@ def unflatten(input: Any, dim: int, sizes: Sequence[int]) -> Any:
     """
     shape = check_tensor("unflatten", input)._data.shape
     dim = normalize_dim("unflatten", dim, len(shape))
+    sizes = shape_of("unflatten", (sizes,))
+    known = -math.prod(sizes)
+    if sizes.count(-1) == 1 and known > 0 and not shape[dim] % known:
+        sizes = tuple(shape[dim] // known if n == -1 else n for n in sizes)
     return _reshape("unflatten", input, (*shape[:dim], *sizes, *shape[dim + 1 :]))
+
+
+def ravel(input: Any) -> Any:
+    """All dimensions made into one.
+
+    >>> import tapegrad as tg
+    >>> tg.ravel(tg.tensor([[1, 2], [3, 4]]))
+    tensor([1, 2, 3, 4])
+    """
+    return flatten(input)
 
 
 @numpy_names
@@ -153,6 +175,29 @@ def transpose(input: Any, dim0: int, dim1: int) -> Any:
     return gates.permute(input, dims=tuple(order))
 
 
+def swapaxes(input: Any, axis0: int, axis1: int) -> Any:
+    """`transpose`, by NumPy's name."""
+    return transpose(input, axis0, axis1)
+
+
+def swapdims(input: Any, dim0: int, dim1: int) -> Any:
+    """`transpose`, by another name."""
+    return transpose(input, dim0, dim1)
+
+
+def adjoint(input: Any) -> Any:
+    """Matrices transposed: of real numbers, the adjoint is no more.
+
+    >>> import tapegrad as tg
+    >>> tg.adjoint(tg.tensor([[1, 2], [3, 4]]))
+    tensor([[1, 3],
+            [2, 4]])
+    """
+    if check_tensor("adjoint", input)._data.ndim == 1:
+        raise RuntimeError(f"adjoint: expected matrices, got the vector {describe(input)}")
+    return transpose(input, -2, -1) if input._data.ndim else input
+
+
 def t(input: Any) -> Any:
     """The transpose of a matrix; vectors and scalars as they are."""
     ndim = check_tensor("t", input)._data.ndim
@@ -181,6 +226,11 @@ def movedim(input: Any, source: int | Sequence[int], destination: int | Sequence
     for to, origin in sorted(zip(destinations, sources, strict=True)):
         order.insert(to, origin)
     return permute(input, order)
+
+
+def moveaxis(input: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Any:
+    """`movedim`, by NumPy's name."""
+    return movedim(input, source, destination)
 
 
 def expand(input: Any, size: Sequence[int]) -> Any:
@@ -213,119 +263,110 @@ def broadcast_to(input: Any, size: Sequence[int]) -> Any:
     return _expand("broadcast_to", input, size)
 
 
-def flip(input: Any, dims: int | Sequence[int]) -> Any:
-    """The named dimensions reversed.
+def broadcast_shapes(*shapes: int | Sequence[int]) -> tuple[int, ...]:
+    """The shape to which tensors of these shapes broadcast.
 
     >>> import tapegrad as tg
-    >>> tg.flip(tg.arange(3), 0)
-    tensor([2, 1, 0])
+    >>> tg.broadcast_shapes((2, 1), (3,), 1)
+    (2, 3)
     """
-    ndim = check_tensor("flip", input)._data.ndim
-    named = tuple(dims) if isinstance(dims, Sequence) else (dims,)
-    return gates.flip(input, dims=normalize_dims("flip", named, ndim) if named else ())
+    given = [(shape,) if isinstance(shape, int) else tuple(shape) for shape in shapes]
+    if any(n < 0 for shape in given for n in shape):
+        raise RuntimeError(f"broadcast_shapes: sizes must not be negative, got {given}")
+    try:
+        return np.broadcast_shapes(*given)
+    except ValueError:
+        listed = ", ".join(map(str, given))
+        raise ShapeError(f"broadcast_shapes: {listed} do not broadcast") from None
 
 
-def _tensors(name: str, tensors: Sequence[Any]) -> list[Any]:
-    listed = [check_tensor(name, tensor) for tensor in tensors]
-    if not listed:
-        raise ArgumentError(f"{name}: expected at least one tensor, got an empty list")
-    return listed
-
-
-@numpy_names
-def cat(tensors: Sequence[Any], dim: int = 0) -> Any:
-    """Tensors one after another along an existing dimension.
+def broadcast_tensors(*tensors: Any) -> tuple[Any, ...]:
+    """Tensors expanded to the shape to which they broadcast.
 
     >>> import tapegrad as tg
-    >>> tg.cat([tg.ones(1, 2), tg.zeros(2, 2)]).shape
-    (3, 2)
+    >>> [x.shape for x in tg.broadcast_tensors(tg.zeros(2, 1), tg.zeros(3))]
+    [(2, 3), (2, 3)]
     """
-    listed = _tensors("cat", tensors)
-    # An empty vector joins anything, as in PyTorch.
-    listed = [tensor for tensor in listed if tensor._data.shape != (0,)] or listed[:1]
-    ndim = listed[0]._data.ndim
-    if not ndim:
-        raise RuntimeError("cat: zero-dimensional tensors have no dimension to join; use stack")
-    dim = normalize_dim("cat", dim, ndim)
-    for tensor in listed[1:]:
-        ours, theirs = list(listed[0]._data.shape), list(tensor._data.shape)
-        if len(theirs) == ndim:
-            ours[dim] = theirs[dim] = 0
-        if ours != theirs:
-            given = ", ".join(map(describe, listed))
-            raise ShapeError(f"cat: sizes must agree in all dimensions but {dim}, got {given}")
-    sizes = tuple(tensor._data.shape[dim] for tensor in listed)
-    return gates.cat(*listed, sizes=sizes, dim=dim)
+    listed = _listed("broadcast_tensors", tensors)
+    try:
+        shape = np.broadcast_shapes(*(tensor._data.shape for tensor in listed))
+    except ValueError:
+        given = ", ".join(map(describe, listed))
+        raise ShapeError(f"broadcast_tensors: {given} do not broadcast") from None
+    return tuple(expand_gate(tensor, shape=shape) for tensor in listed)
 
 
-@numpy_names
-def stack(tensors: Sequence[Any], dim: int = 0) -> Any:
-    """Tensors of one shape side by side along a new dimension.
+def sum_to_size(input: Any, *size: Any) -> Any:
+    """The sum over the dimensions in which a tensor of `size` would broadcast to `input`.
 
     >>> import tapegrad as tg
-    >>> tg.stack([tg.tensor(1.0), tg.tensor(2.0)])
-    tensor([1., 2.])
+    >>> tg.ones(2, 3).sum_to_size(2, 1)
+    tensor([[3.],
+            [3.]])
     """
-    listed = _tensors("stack", tensors)
-    shapes = {tensor._data.shape for tensor in listed}
-    if len(shapes) > 1:
-        raise ShapeError(f"stack: expected one shape, got {', '.join(map(describe, listed))}")
-    at = normalize_dim("stack", dim, listed[0]._data.ndim + 1)
-    return cat([unsqueeze(tensor, at) for tensor in listed], dim=at)
+    shape = check_tensor("sum_to_size", input)._data.shape
+    wanted = shape_of("sum_to_size", size)
+    lead = len(shape) - len(wanted)
+    if lead < 0 or any(n not in (1, m) for n, m in zip(wanted, shape[lead:], strict=True)):
+        raise ShapeError(f"sum_to_size: {wanted} does not broadcast to {describe(input)}")
+    if input._data.dtype not in FLOATS and (wanted != shape or not shape):
+        input = cast(input, dtype=int64)  # as sums of whole numbers are
+    return sum_to(input, shape=wanted)
 
 
-@numpy_names
-def split(tensor: Any, split_size_or_sections: int | Sequence[int], dim: int = 0) -> Any:
-    """Views of stretches along a dimension: of one length (the last may be shorter) or as listed.
+def _listed(name: str, tensors: tuple[Any, ...]) -> list[Any]:
+    """Tensors given one by one or as one list."""
+    if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)):
+        tensors = tuple(tensors[0])
+    return [check_tensor(name, tensor) for tensor in tensors]
+
+
+def _each(name: str, tensors: tuple[Any, ...], make: Callable[[Any], Any]) -> Any:
+    """What `make` makes of a tensor, or a tuple of that for several."""
+    listed = _listed(name, tensors)
+    alone = len(tensors) == 1 and not isinstance(tensors[0], (list, tuple))
+    return make(listed[0]) if alone else tuple(map(make, listed))
+
+
+def atleast_1d(*tensors: Any) -> Any:
+    """A tensor with a dimension put in if it has none; of several, a tuple.
 
     >>> import tapegrad as tg
-    >>> tg.split(tg.arange(5), 2)
-    (tensor([0, 1]), tensor([2, 3]), tensor([4]))
+    >>> tg.atleast_1d(tg.tensor(1.0))
+    tensor([1.])
     """
-    shape = check_tensor("split", tensor)._data.shape
-    dim = normalize_dim("split", dim, len(shape))
-    length = shape[dim]
-    if isinstance(split_size_or_sections, Sequence):
-        sizes = tuple(int(n) for n in split_size_or_sections)
-        if sum(sizes) != length or min(sizes, default=0) < 0:
-            raise RuntimeError(f"split: the sizes {sizes} do not add up to {length} (dim {dim})")
-    else:
-        each = int(split_size_or_sections)
-        if each <= 0:
-            raise RuntimeError(f"split: the size must be positive, got {each}")
-        sizes = tuple(min(each, length - at) for at in range(0, length, each)) or (0,)
-    return gates.split(tensor, sizes=sizes, dim=dim)
+    return _each("atleast_1d", tensors, lambda x: x if x._data.ndim else reshape(x, (1,)))
 
 
-@numpy_names
-def chunk(input: Any, chunks: int, dim: int = 0) -> Any:
-    """At most `chunks` views of equal length along a dimension (the last may be shorter).
+def atleast_2d(*tensors: Any) -> Any:
+    """A tensor with dimensions put in front until it has two; of several, a tuple.
 
     >>> import tapegrad as tg
-    >>> [len(part) for part in tg.chunk(tg.arange(5), 2)]
-    [3, 2]
+    >>> tg.atleast_2d(tg.tensor([1.0, 2.0]))
+    tensor([[1., 2.]])
     """
-    if chunks <= 0:
-        raise RuntimeError(f"chunk: the number of chunks must be positive, got {chunks}")
-    length = check_tensor("chunk", input)._data.shape[normalize_dim("chunk", dim, input._data.ndim)]
-    if not length:
-        return split(input, [0] * chunks, dim)
-    return split(input, -(-length // chunks), dim)
+
+    def make(x: Any) -> Any:
+        return x if x._data.ndim > 1 else reshape(x, (1, x._data.size))
+
+    return _each("atleast_2d", tensors, make)
 
 
-@numpy_names
-def unbind(input: Any, dim: int = 0) -> Any:
-    """The slices along a dimension, without it.
+def atleast_3d(*tensors: Any) -> Any:
+    """A tensor with dimensions put in until it has three: a vector lies in the middle one.
 
     >>> import tapegrad as tg
-    >>> tg.unbind(tg.tensor([[1, 2], [3, 4]]))
-    (tensor([1, 2]), tensor([3, 4]))
+    >>> tg.atleast_3d(tg.zeros(4)).shape, tg.atleast_3d(tg.zeros(4, 5)).shape
+    ((1, 4, 1), (4, 5, 1))
     """
-    ndim = check_tensor("unbind", input)._data.ndim
-    if not ndim:
-        raise IndexError("unbind: a zero-dimensional tensor cannot be taken apart")
-    dim = normalize_dim("unbind", dim, ndim)
-    return tuple(squeeze(part, dim) for part in split(input, 1, dim)[: input._data.shape[dim]])
+
+    def make(x: Any) -> Any:
+        shape = x._data.shape
+        if len(shape) > 2:
+            return x
+        return reshape(x, (*shape, 1) if len(shape) == 2 else (1, math.prod(shape), 1))
+
+    return _each("atleast_3d", tensors, make)
 
 
 def clone(input: Any) -> Any:
@@ -336,6 +377,27 @@ def clone(input: Any) -> Any:
 def reshape_as(input: Any, other: Any) -> Any:
     """`input` in the shape of `other`."""
     return _reshape("reshape_as", input, check_tensor("reshape_as", other)._data.shape)
+
+
+def view_as(input: Any, other: Any) -> Any:
+    """`input` in the shape of `other`, by another name."""
+    return _reshape("view_as", input, check_tensor("view_as", other)._data.shape)
+
+
+def view_dtype(input: Any, dtype: Any) -> Any:
+    """The bytes read as numbers of another dtype, in the same memory and off the tape.
+
+    >>> import tapegrad as tg
+    >>> tg.tensor([1.0]).view(tg.int32)
+    tensor([1065353216], dtype=int32)
+    """
+    data, found = check_tensor("view", input).data, as_dtype(dtype)
+    if found == data.dtype:
+        return gates.reshape(input, shape=data.shape)
+    try:
+        return wrap(data.view(found))
+    except ValueError as error:
+        raise ShapeError(f"view: {describe(input)} cannot be read as {found}: {error}") from None
 
 
 def expand_as(input: Any, other: Any) -> Any:

@@ -274,8 +274,12 @@ OUT_OF_RANGE = {
     "cross_entropy": lambda i: tg.cross_entropy(X, tg.tensor([0, i])),
     "nll_loss": lambda i: tg.nll_loss(X, tg.tensor([0, i])),
     "gather": lambda i: tg.gather(X, 1, tg.tensor([[0], [i]])),
-    "take_along_dim": lambda i: tg.take_along_dim(X, tg.tensor([[0], [i]]), 1),
+    "scatter": lambda i: tg.scatter(X, 1, tg.tensor([[0], [i]]), X),
     "scatter_add": lambda i: tg.scatter_add(X, 1, tg.tensor([[0], [i]]), X),
+    "scatter_reduce": lambda i: tg.scatter_reduce(X, 1, tg.tensor([[0], [i]]), X, "amax"),
+    "index_add": lambda i: tg.index_add(X, 1, tg.tensor([0, i]), X[:, :2]),
+    "index_copy": lambda i: tg.index_copy(X, 1, tg.tensor([0, i]), X[:, :2]),
+    "index_reduce": lambda i: tg.index_reduce(X, 1, tg.tensor([0, i]), X[:, :2], "prod"),
     "index_select": lambda i: tg.index_select(X, 1, tg.tensor([0, i])),
     "one_hot": lambda i: tg.one_hot(tg.tensor([0, i]), 3),
 }
@@ -286,6 +290,20 @@ OUT_OF_RANGE = {
 def test_positions_out_of_range_are_an_error(name, position):
     with pytest.raises((IndexError, RuntimeError), match=rf"{name}.*{position}"):
         OUT_OF_RANGE[name](position)
+
+
+@pytest.mark.parametrize(("position", "count"), [(3, 3), (-4, 3), (6, 6), (-7, 6)])
+def test_positions_that_count_from_the_end_have_a_range_too(position, count):
+    index = tg.tensor([0, position])
+    reads = {
+        "take_along_dim": lambda: tg.take_along_dim(X, index.reshape(2, 1), 1),
+        "index_fill": lambda: tg.index_fill(X, 1, index, 0.0),
+        "index": lambda: X[:, index],
+    }
+    flat = {"take": lambda: tg.take(X, index), "put": lambda: tg.put(X, index, X[0, :2])}
+    for name, call in (reads if count == 3 else flat).items():
+        with pytest.raises(IndexError, match=rf"{name}.*{position}"):
+            call()
 
 
 # Shapes and dtypes

@@ -2,95 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
-from comparing import PARITY, dims, shapes, views
+from comparing import PARITY, shapes, views
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
-# Families of arguments: a strategy of (the shape of the input, the other arguments).
-
-
-@st.composite
-def one_dim(draw, extra=0, **kwargs):
-    shape = draw(shapes(**kwargs))
-    ndim = len(shape) + extra
-    return shape, (draw(st.integers(-ndim, ndim - 1) if ndim else dims(0)),)
-
-
-@st.composite
-def two_dims(draw):
-    shape = draw(shapes(min_dims=1, max_dims=4))
-    return shape, (draw(dims(len(shape))), draw(dims(len(shape))))
-
-
-@st.composite
-def ordered_dims(draw):
-    shape = draw(shapes(max_dims=4))
-    a, b = sorted(draw(st.tuples(*[st.integers(0, max(len(shape) - 1, 0))] * 2)))
-    return shape, (a, b - max(len(shape), 1) if draw(st.booleans()) else b)
-
-
-@st.composite
-def several_dims(draw):
-    shape = draw(shapes(max_dims=4))
-    ndim = len(shape)
-    named = st.lists(dims(ndim), max_size=ndim, unique_by=lambda d: d % max(ndim, 1))
-    return shape, (tuple(draw(named)),)
-
-
-@st.composite
-def every_dim(draw):
-    shape = draw(shapes(max_dims=4))
-    order = draw(st.permutations(range(len(shape))))
-    return shape, (tuple(d - len(shape) if draw(st.booleans()) else d for d in order),)
-
-
-@st.composite
-def moves(draw):
-    shape = draw(shapes(min_dims=1, max_dims=4))
-    order, places = (draw(st.permutations(range(len(shape)))) for _ in range(2))
-    count = draw(st.integers(0, len(shape)))
-    if count == 1 and draw(st.booleans()):
-        return shape, (order[0] - len(shape), places[0])
-    return shape, (tuple(order[:count]), tuple(places[:count]))
-
-
-@st.composite
-def new_shapes(draw):
-    wanted = draw(shapes(max_dims=4))
-    size = math.prod(wanted)
-    shape = draw(st.sampled_from([wanted, (size,), (1, size), wanted[::-1], (*wanted, 1)]))
-    if wanted and size and draw(st.booleans()):
-        at = draw(st.integers(0, len(wanted) - 1))
-        wanted = (*wanted[:at], -1, *wanted[at + 1 :])
-    return shape, (wanted,)
-
-
-@st.composite
-def factors(draw):
-    shape = draw(shapes(min_dims=1))
-    d = draw(dims(len(shape)))
-    n = shape[d]
-    choices = [(n,), (n, 1), (1, n, 1)] + ([(2, n // 2), (-1, 2)] if n and n % 2 == 0 else [])
-    return shape, (d, draw(st.sampled_from(choices)))
-
-
-@st.composite
-def expansions(draw):
-    drawn = draw(
-        hnp.mutually_broadcastable_shapes(num_shapes=1, base_shape=draw(shapes(max_side=3)))
-    )
-    shape, wanted = drawn.input_shapes[0], drawn.result_shape
-    lead = len(wanted) - len(shape)
-    keep = tuple(
-        -1 if i >= lead and shape[i - lead] == n and draw(st.booleans()) else n
-        for i, n in enumerate(wanted)
-    )
-    return shape, (keep,)
+import tapegrad as tg
 
 
 @st.composite
@@ -101,78 +19,17 @@ def paddings(draw):
     for n in shape[::-1][:count]:
         left = draw(st.integers(-(n // 2), 2))
         widths += [left, draw(st.integers(-(n // 2), 2))]
-    return shape, (tuple(widths),)
+    return shape, tuple(widths)
 
 
-@st.composite
-def splits(draw):
-    shape = draw(shapes(min_dims=1))
-    d = draw(dims(len(shape)))
-    cuts = sorted(draw(st.lists(st.integers(0, shape[d]), max_size=3)))
-    sizes = [b - a for a, b in zip([0, *cuts], [*cuts, shape[d]], strict=True)]
-    return shape, (draw(st.sampled_from([sizes, 1, 2, 3, 9])), d)
-
-
-@st.composite
-def chunks(draw):
-    shape, (d,) = draw(one_dim(min_dims=1))
-    return shape, (draw(st.integers(1, 5)), d)
-
-
-FUNCTIONS = {
-    "broadcast_to": (expansions().filter(lambda d: -1 not in d[1][0]), {}),
-    "chunk": (chunks(), {}),
-    "clone": (shapes().map(lambda shape: (shape, ())), {}),
-    "expand": (expansions(), {}),
-    "flatten": (ordered_dims(), {}),
-    "flip": (several_dims(), {}),
-    "movedim": (moves(), {}),
-    "pad": (paddings(), {}),
-    "pad, value": (paddings(), {"value": 1.5}),
-    "pad, mode": (paddings(), {"mode": "constant", "value": None}),
-    "permute": (every_dim(), {}),
-    "reshape": (new_shapes(), {}),
-    "split": (splits(), {}),
-    "squeeze": (shapes(max_side=2).map(lambda shape: (shape, ())), {}),
-    "squeeze, one": (one_dim(max_side=2), {}),
-    "squeeze, several": (several_dims(), {}),
-    "t": (shapes(max_dims=2).map(lambda shape: (shape, ())), {}),
-    "transpose": (two_dims(), {}),
-    "unbind": (one_dim(min_dims=1), {}),
-    "unflatten": (factors(), {}),
-    "unsqueeze": (one_dim(extra=1), {}),
-}
-
-
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize(
+    "kwargs", [{}, {"value": 1.5}, {"mode": "constant", "value": None}], ids=str
+)
 @PARITY
 @given(data=st.data())
-def test_arrangements(same, name, data):
-    strategy, kwargs = FUNCTIONS[name]
-    shape, args = data.draw(strategy)
-    function = name.partition(",")[0]
-    same(lambda m, x: getattr(m, function)(x, *args, **kwargs), data.draw(views(shape)))
-
-
-@PARITY
-@given(data=st.data(), count=st.integers(1, 3))
-def test_cat_joins(same, data, count):
-    shape, (dim,) = data.draw(one_dim(min_dims=1))
-    parts = []
-    for _ in range(count):
-        other = list(shape)
-        other[dim] = data.draw(st.integers(0, 3))
-        parts.append(data.draw(views(tuple(other))))
-    same(lambda m, *xs: m.cat(xs, dim), *parts)
-    same(lambda m, *xs: m.cat(list(xs), dim=dim), *parts, order=0)
-
-
-@PARITY
-@given(data=st.data(), count=st.integers(1, 3))
-def test_stack_joins_along_a_new_dimension(same, data, count):
-    shape, (dim,) = data.draw(one_dim(extra=1))
-    parts = [data.draw(views(shape)) for _ in range(count)]
-    same(lambda m, *xs: m.stack(xs, dim), *parts)
+def test_pad_surrounds_and_crops(same, kwargs, data):
+    shape, widths = data.draw(paddings())
+    same(lambda m, x: m.pad(x, widths, **kwargs), data.draw(views(shape)))
 
 
 def test_cat_skips_an_empty_vector_as_pytorch_does(same):
@@ -192,6 +49,58 @@ def test_a_part_that_died_receives_zeros(same, x, which):
         return parts[which % len(parts)]
 
     same(call, x)
+
+
+def test_an_empty_vector_still_decides_the_dtype_of_cat(same):
+    same(lambda m, x, y: m.cat([x, y]), np.zeros(0), np.ones((2, 3), np.int64), order=0)
+
+
+def test_dtypes_meet_in_what_joins(same):
+    for name in ("cat", "stack", "vstack", "hstack", "dstack", "column_stack"):
+        same(lambda m, x, y: getattr(m, name)([x, y]), np.ones((2, 3)), np.ones((2, 3), np.int64))  # noqa: B023
+    same(lambda m, x, y: m.block_diag(x, y), np.ones((2, 3)), np.ones(3, np.int64))
+
+
+VIEWS = {
+    "diagonal": lambda x: tg.diagonal(x, 1),
+    "select": lambda x: tg.select(x, 1, 2),
+    "narrow": lambda x: tg.narrow(x, 0, 1, 1),
+    "unfold": lambda x: x.unfold(1, 2, 1),
+    "swapaxes": lambda x: tg.swapaxes(x, 0, 1),
+    "ravel": tg.ravel,
+    "tensor_split": lambda x: tg.tensor_split(x, (1,))[1],
+    "unbind": lambda x: tg.unbind(x)[0],
+    "meshgrid": lambda x: tg.meshgrid(x[0], x[1])[0],
+    "atleast_3d": tg.atleast_3d,
+    "view of a dtype": lambda x: x.view(tg.int64),
+    "mT": lambda x: x.mT,
+}
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_views_share_memory(name):
+    x = tg.tensor(np.arange(12.0).reshape(3, 4))
+    assert np.shares_memory(VIEWS[name](x).data, x.data)
+
+
+def test_a_diagonal_can_be_written_to():
+    x = tg.zeros(2, 3)
+    x.diagonal(1).add_(1)
+    assert x.tolist() == [[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+
+
+def test_windows_that_overlap_refuse_a_write():
+    x = tg.zeros(4)
+    x.unfold(0, 2, 2).add_(1)
+    assert x.tolist() == [1.0] * 4
+    with pytest.raises(RuntimeError, match=r"share.*memory"):
+        x.unfold(0, 2, 1).add_(1)
+
+
+def test_what_is_made_anew_shares_no_memory():
+    x = tg.tensor(np.arange(12.0).reshape(3, 4))
+    for made in (x.repeat(1, 1), tg.tile(x, (1,)), tg.roll(x, 0), tg.rot90(x, 0)):
+        assert not np.shares_memory(made.data, x.data)
 
 
 X, V = np.zeros((2, 3)), np.zeros(4)
@@ -260,6 +169,76 @@ MISTAKES = {
     "chunk: dim": (lambda m, x: m.chunk(x, 1, 2), (X,), ["chunk", "2"]),
     "unbind: dim": (lambda m, x: m.unbind(x, 2), (X,), ["unbind", "2"]),
     "unbind: scalar": (lambda m, x: m.unbind(x), (V[0],), ["unbind"]),
+    "split: scalar": (lambda m, x: m.split(x, 1), (V[0],), ["split"]),
+    "chunk: scalar": (lambda m, x: m.chunk(x, 1), (V[0],), ["chunk"]),
+    "cat: a tensor": (lambda m, x: m.cat(x), (X,), ["cat", "list"]),
+    "tensor_split: none": (lambda m, x: m.tensor_split(x, 0), (X,), ["tensor_split", "0"]),
+    "tensor_split: floats": (lambda m, x: m.tensor_split(x, x[0]), (X,), ["tensor_split"]),
+    "hsplit: parts": (lambda m, x: m.hsplit(x, 2), (X,), ["hsplit", "float64[2, 3]", "2"]),
+    "hsplit: scalar": (lambda m, x: m.hsplit(x, 1), (V[0],), ["hsplit"]),
+    "vsplit: vector": (lambda m, x: m.vsplit(x, 1), (V,), ["vsplit", "float64[4]"]),
+    "dsplit: matrix": (lambda m, x: m.dsplit(x, 1), (X,), ["dsplit", "float64[2, 3]"]),
+    "hsplit: text": (lambda m, x: m.hsplit(x, "abc"), (X,), ["hsplit", "abc"]),
+    "hstack: ranks": (lambda m, x, y: m.hstack([x, y]), (X, V), ["float64[2, 3]"]),
+    "block_diag: rank": (
+        lambda m, x: m.block_diag(x),
+        (X[None],),
+        ["block_diag", "float64[1, 2, 3]"],
+    ),
+    "meshgrid: rank": (lambda m, x: m.meshgrid(x, x), (X,), ["meshgrid", "float64[2, 3]"]),
+    "meshgrid: indexing": (lambda m, x: m.meshgrid(x, indexing="ab"), (V,), ["meshgrid", "ab"]),
+    "meshgrid: dtypes": (lambda m, x: m.meshgrid(x, x.int()), (V,), ["meshgrid", "int32"]),
+    "cartesian_prod: rank": (lambda m, x: m.cartesian_prod(x), (X,), ["cartesian_prod"]),
+    "combinations: rank": (lambda m, x: m.combinations(x), (X,), ["combinations"]),
+    "combinations: r": (lambda m, x: m.combinations(x, -1), (V,), ["combinations", "-1"]),
+    "broadcast_tensors": (
+        lambda m, x, y: m.broadcast_tensors(x, y),
+        (X, V),
+        ["broadcast_tensors", "float64[2, 3]", "float64[4]"],
+    ),
+    "broadcast_shapes": (
+        lambda m: m.broadcast_shapes((2, 3), (4,)),
+        (),
+        ["broadcast_shapes", "(2, 3)", "(4,)"],
+    ),
+    "sum_to_size": (lambda m, x: x.sum_to_size(3, 3), (X,), ["sum_to_size", "float64[2, 3]"]),
+    "adjoint: vector": (lambda m, x: m.adjoint(x), (V,), ["adjoint", "float64[4]"]),
+    "H: rank": (lambda m, x: x.H, (X[None],), ["H", "float64[1, 2, 3]"]),
+    "fliplr: vector": (lambda m, x: m.fliplr(x), (V,), ["fliplr", "float64[4]"]),
+    "flipud: scalar": (lambda m, x: m.flipud(x), (V[0],), ["flipud"]),
+    "roll: numbers": (lambda m, x: m.roll(x, (1, 2), (0,)), (X,), ["roll", "(1, 2)"]),
+    "roll: dim": (lambda m, x: m.roll(x, 1, 2), (X,), ["roll", "2"]),
+    "rot90: one dim": (lambda m, x: m.rot90(x, 1, (0,)), (X,), ["rot90"]),
+    "rot90: twice": (lambda m, x: m.rot90(x, 1, (0, 0)), (X,), ["rot90"]),
+    "repeat: few": (lambda m, x: x.repeat(2), (X,), ["repeat", "float64[2, 3]"]),
+    "repeat: negative": (lambda m, x: x.repeat(2, -1), (X,), ["repeat", "-1"]),
+    "repeat_interleave: length": (
+        lambda m, x: m.repeat_interleave(x, m.tensor([1, 2]), dim=1),
+        (X,),
+        ["repeat_interleave", "int64[2]", "float64[2, 3]"],
+    ),
+    "repeat_interleave: negative": (
+        lambda m, x: m.repeat_interleave(x, m.tensor([-1, 2]), dim=0),
+        (X,),
+        ["repeat_interleave", "negative"],
+    ),
+    "repeat_interleave: size": (
+        lambda m, x: m.repeat_interleave(x, m.tensor([1, 2]), dim=0, output_size=4),
+        (X,),
+        ["repeat_interleave", "4", "3"],
+    ),
+    "diagonal: twice": (lambda m, x: m.diagonal(x, 0, 1, 1), (X,), ["diagonal", "float64[2, 3]"]),
+    "diagonal: dim": (lambda m, x: m.diagonal(x, 0, 0, 2), (X,), ["diagonal", "2"]),
+    "diagonal_scatter": (
+        lambda m, x, y: m.diagonal_scatter(x, y),
+        (X, V),
+        ["diagonal_scatter", "float64[4]", "(2,)"],
+    ),
+    "diag_embed: twice": (lambda m, x: m.diag_embed(x, 0, 1, 1), (V,), ["diag_embed"]),
+    "tril: vector": (lambda m, x: m.tril(x), (V,), ["tril", "float64[4]"]),
+    "triu_indices: negative": (lambda m: m.triu_indices(-1, 2), (), ["triu_indices", "-1"]),
+    "unfold: size": (lambda m, x: x.unfold(0, 3, 1), (X,), ["unfold", "3", "float64[2, 3]"]),
+    "unfold: step": (lambda m, x: x.unfold(0, 1, 0), (X,), ["unfold", "0"]),
 }
 
 
