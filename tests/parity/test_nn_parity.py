@@ -21,6 +21,7 @@ SCORES = STREAM.standard_normal((6, 4)) * 2
 LABELS = np.array([0, 3, 1, 2, 2, 0])
 WEIGHT = np.array([0.5, 1.0, 2.0, 0.1])
 TRUTH = STREAM.uniform(0, 1, (6, 4))
+SIGNS = np.sign(STREAM.standard_normal((6, 4)))
 
 
 def agree(ours, theirs, *values, rtol=1e-10):
@@ -114,6 +115,49 @@ def test_losses_of_classes(name, settings, weight, reduction):
     agree(call(F, tg.tensor), call(TF, torch.tensor), SCORES)
 
 
+LISTED = np.where(np.argsort(STREAM.random((6, 4))) < 3, np.argsort(STREAM.random((6, 4))), -1)
+LOSS_LAYERS = {
+    "smooth l1": (lambda m: m.SmoothL1Loss(reduction="sum", beta=0.5), TRUTH),
+    "huber": (lambda m: m.HuberLoss("sum", 0.5), TRUTH),
+    "divergence": (lambda m: m.KLDivLoss(reduction="batchmean", log_target=True), TRUTH),
+    "poisson": (lambda m: m.PoissonNLLLoss(full=True, eps=0.1), TRUTH * 5),
+    "gaussian": (lambda m: m.GaussianNLLLoss(full=True, eps=0.3), TRUTH, TRUTH * 2),
+    "hinge": (lambda m: m.HingeEmbeddingLoss(0.7), SIGNS),
+    "ranking": (lambda m: m.MarginRankingLoss(0.3), TRUTH, SIGNS),
+    "cosine": (lambda m: m.CosineEmbeddingLoss(0.1), TRUTH, SIGNS[:, 0]),
+    "soft margin": (lambda m: m.SoftMarginLoss(reduction="none"), SIGNS),
+    "labels": (lambda m: m.MultiLabelMarginLoss(reduction="none"), LISTED),
+    "soft labels": (lambda m: m.MultiLabelSoftMarginLoss(reduction="sum"), TRUTH),
+    "triplets": (lambda m: m.TripletMarginLoss(0.5, p=3.0, swap=True), TRUTH, TRUTH[::-1]),
+    "triplets by a distance": (
+        lambda m: m.TripletMarginWithDistanceLoss(
+            distance_function=m.PairwiseDistance(1.0), margin=0.5, swap=True
+        ),
+        TRUTH,
+        TRUTH[::-1],
+    ),
+    "sequences": (
+        lambda m: lambda x, *args: m.CTCLoss(1, "sum")(x.log_softmax(1), *args),
+        np.array([0, 2, 3]),
+        np.array(6),
+        np.array(3),
+    ),
+    "distance": (lambda m: m.PairwiseDistance(3.0, 1e-3, keepdim=True), TRUTH),
+    "similarity": (lambda m: m.CosineSimilarity(dim=0, eps=0.1), TRUTH),
+}
+
+
+@pytest.mark.parametrize("name", LOSS_LAYERS)
+def test_losses_as_layers(name):
+    make, *others = LOSS_LAYERS[name]
+
+    def call(module, tensor):
+        given = [tensor(np.ascontiguousarray(value)) for value in others]
+        return lambda x: make(module)(x, *given)
+
+    agree(call(nn, tg.tensor), call(torch.nn, torch.tensor), SCORES)
+
+
 LAYERS = {
     "linear": (lambda m: m.Linear(4, 3), (5, 4)),
     "linear without bias": (lambda m: m.Linear(4, 3, bias=False), (2, 5, 4)),
@@ -162,6 +206,17 @@ LAYERS = {
     "max pool": (lambda m: m.MaxPool2d(3, 2, 1), (2, 2, 7, 8)),
     "max pool ceil": (lambda m: m.MaxPool2d(2, ceil_mode=True), (1, 2, 5, 7)),
     "avg pool": (lambda m: m.AvgPool2d(3, 2, 1, count_include_pad=False), (2, 2, 7, 8)),
+    "mirrored": (lambda m: m.ReflectionPad2d((1, 2, 0, 1)), (2, 1, 3, 4)),
+    "repeated": (lambda m: m.ReplicationPad1d(3), (2, 3, 4)),
+    "circular": (lambda m: m.CircularPad3d(1), (1, 2, 2, 3)),
+    "framed": (lambda m: m.ConstantPad2d((1, -1, 2, 0), 3.5), (2, 3, 4)),
+    "framed by 0": (lambda m: m.ZeroPad1d((1, 2)), (2, 3)),
+    "upsampled": (lambda m: m.Upsample(scale_factor=2.3, mode="bicubic"), (1, 2, 4, 5)),
+    "upsampled nearest": (lambda m: m.UpsamplingNearest2d(scale_factor=(2, 1.5)), (1, 2, 4, 5)),
+    "upsampled bilinear": (lambda m: m.UpsamplingBilinear2d((3, 9)), (1, 2, 4, 5)),
+    "shuffled": (lambda m: m.PixelShuffle(2), (1, 8, 2, 3)),
+    "unshuffled": (lambda m: m.PixelUnshuffle(2), (1, 2, 4, 6)),
+    "channels shuffled": (lambda m: m.ChannelShuffle(2), (1, 6, 2, 3)),
     "flatten": (lambda m: m.Flatten(), (2, 3, 4)),
     "prelu": (lambda m: m.PReLU(), (5, 4)),
     "prelu of channels": (lambda m: m.PReLU(4, init=0.1), (5, 4, 3)),
@@ -392,6 +447,15 @@ PRINTED = [
     lambda m: m.LogSoftmax(dim=-1),
     lambda m: m.Identity(),
     lambda m: m.CrossEntropyLoss(),
+    lambda m: m.ConstantPad2d((1, 2, 3, 4), 1.5),
+    lambda m: m.ReflectionPad3d(1),
+    lambda m: m.ZeroPad1d((0, 2)),
+    lambda m: m.Upsample(scale_factor=(2, 3.5)),
+    lambda m: m.UpsamplingBilinear2d(size=3),
+    lambda m: m.PixelShuffle(2),
+    lambda m: m.ChannelShuffle(3),
+    lambda m: m.TripletMarginWithDistanceLoss(),
+    lambda m: m.HuberLoss(),
     lambda m: m.ModuleDict({"a": m.Sigmoid()}),
 ]
 
