@@ -130,7 +130,9 @@ class _Flat:
             part = src[tuple(slice(n) for n in positions.shape)] if given else src
             self.src = reshape(part, (-1,))
         flat = gates.flat_positions(xp, positions, dim, self.sizes)
-        self.places = xp.array(flat, copy=True).reshape(-1)
+        if flat.ndim < 2:  # the user's own, who may change it
+            flat = xp.array(flat, copy=True)
+        self.places = flat.reshape(-1)
 
     def shaped(self, result: Any) -> Any:
         return reshape_gate(result, shape=self.sizes)
