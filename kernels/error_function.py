@@ -1,7 +1,7 @@
 """The error function of raw arrays; in float32 on a CPU seven times quicker than SciPy's.
 
-SciPy computes one number at a time in double precision. A quotient of polynomials computes all of
-a block at once, within 4e-7 of the truth.
+SciPy computes one number at a time in double precision. What is left to 1, a smooth function whose
+logarithm is nearly a parabola, computes all of a block at once, within 3 units in the last place.
 """
 
 from __future__ import annotations
@@ -13,13 +13,20 @@ import numpy as np
 
 Array = Any
 
-# erf(x) / x = P(x^2) / Q(x^2) within 2e-8 (relative) up to where erf rounds to 1: fitted by least
-# squares, reweighted until the error was level; lowest powers first.
-_LAST = 3.93
-_P = (1.1283791454451901, 0.1907810976179229, 0.05278991364735952, 0.0037794877622293792,
-      0.00028480519302519534, 2.041983776148168e-06)  # fmt: skip
-_Q = (1.0, 0.5024080660539743, 0.1142563821461503, 0.01499719640787013, 0.0011651818903197966,
-      3.8004029220890326e-05)  # fmt: skip
+# log(1 - erf(x)) / x up to where erf rounds to 1, lowest powers first: fitted by least squares,
+# reweighted until the error that it makes in erf was level, at 4e-9 of erf.
+_LAST = 4.0
+_LOGARITHM = (
+    -1.128379171608557,
+    -0.6366193820423142,
+    -0.10277782992155342,
+    0.019153061939014802,
+    0.00016039944469583894,
+    -0.0016670306608699997,
+    0.0006328385323477635,
+    -0.00011764172521976535,
+    9.256314434561092e-06,
+)
 _BLOCK = 1 << 16  # elements whose temporaries stay in the cache
 
 
@@ -37,23 +44,20 @@ def erf(xp: Any, x: Array) -> Array:
     out = np.empty_like(flat)
     for start in range(0, flat.size, _BLOCK):
         stretch = slice(start, start + _BLOCK)
-        _quotient(flat[stretch], out[stretch])
+        _block(flat[stretch], out[stretch])
     return out.reshape(x.shape)
 
 
-def _quotient(x: Array, out: Array) -> None:
-    x = np.clip(x, -_LAST, _LAST)
-    square = x * x
-    x *= _polynomial(_P, square)
-    x /= _polynomial(_Q, square)
-    np.clip(x, -1, 1, out=out)
-
-
-def _polynomial(coefficients: tuple[float, ...], x: Array) -> Array:
-    """By Horner's rule, in place."""
-    out = x * np.float32(coefficients[-1])
-    for coefficient in coefficients[-2:0:-1]:
+def _block(x: Array, out: Array) -> None:
+    """erf(x) = 1 - exp(t P(t)) for t = |x| and the polynomial P, with the sign of x."""
+    t = np.abs(x)
+    np.minimum(t, np.float32(_LAST), out=t)
+    np.multiply(t, np.float32(_LOGARITHM[-1]), out=out)
+    for coefficient in _LOGARITHM[-2::-1]:
         out += np.float32(coefficient)
-        out *= x
-    out += np.float32(coefficients[0])
-    return out
+        out *= t
+    np.expm1(out, out=out)
+    bits, sign = out.view(np.int32), t.view(np.int32)
+    bits &= 0x7FFFFFFF
+    np.bitwise_and(x.view(np.int32), np.int32(-(2**31)), out=sign)
+    bits |= sign

@@ -1,27 +1,33 @@
-"""Exponentials and what is made of them: exp, log, roots, tanh, sigmoid, sine, the error function.
+"""Exponentials, logarithms and roots, and what is made of them: sigmoid, logit, logaddexp.
 
-Where the derivative is shortest in terms of the output, the output is what is kept: tanh and
-sigmoid never overflow on the way back.
+Where the derivative is shortest in terms of the output, the output is what is kept: exp and sigmoid
+never overflow on the way back.
 """
 
 from __future__ import annotations
 
-import importlib
 import math
 from typing import Any, ClassVar
 
-from tapegrad.autograd.arrays import wide
-from tapegrad.autograd.engine import Node, UnaryGate
+import numpy as np
+
+from tapegrad.autograd.arrays import HALVES, wide
+from tapegrad.autograd.engine import BinaryGate, Node, UnaryGate
+from tapegrad.kernels.selection import select
+
+from .selection import where
+
+NAN = float("nan")
 
 
-class _Smooth(UnaryGate):
+class Smooth(UnaryGate):
     """What these gates share: integer inputs become floats, infinities are quiet."""
 
     floats: ClassVar = True
     quiet: ClassVar = "always"
 
 
-class Exp(_Smooth):
+class Exp(Smooth):
     """e to the x: its own derivative."""
 
     needs: ClassVar = {"x": "out"}
@@ -33,7 +39,19 @@ class Exp(_Smooth):
         return grad * out
 
 
-class Expm1(_Smooth):
+class Exp2(Smooth):
+    """2 to the x: itself times log(2)."""
+
+    needs: ClassVar = {"x": "out"}
+
+    def forward(self, xp: Any, x: Any) -> Any:
+        return xp.exp2(x)
+
+    def backward(self, node: Node, grad: Any, out: Any, x: None) -> Any:
+        return grad * (out * math.log(2))
+
+
+class Expm1(Smooth):
     """exp(x) - 1, exact near 0."""
 
     needs: ClassVar = {"x": "out"}
@@ -45,7 +63,7 @@ class Expm1(_Smooth):
         return grad * (out + 1)
 
 
-class Log(_Smooth):
+class Log(Smooth):
     """The natural logarithm: 1/x."""
 
     needs: ClassVar = {"x": "x"}
@@ -57,7 +75,31 @@ class Log(_Smooth):
         return grad / x
 
 
-class Log1p(_Smooth):
+class Log2(Smooth):
+    """The logarithm to base 2: 1/(x log(2))."""
+
+    needs: ClassVar = {"x": "x"}
+
+    def forward(self, xp: Any, x: Any) -> Any:
+        return xp.log2(x)
+
+    def backward(self, node: Node, grad: Any, out: None, x: Any) -> Any:
+        return grad / (x * math.log(2))
+
+
+class Log10(Smooth):
+    """The logarithm to base 10: 1/(x log(10))."""
+
+    needs: ClassVar = {"x": "x"}
+
+    def forward(self, xp: Any, x: Any) -> Any:
+        return xp.log10(x)
+
+    def backward(self, node: Node, grad: Any, out: None, x: Any) -> Any:
+        return grad / (x * math.log(10))
+
+
+class Log1p(Smooth):
     """log(1 + x), exact near 0."""
 
     needs: ClassVar = {"x": "x"}
@@ -69,7 +111,7 @@ class Log1p(_Smooth):
         return grad / (x + 1)
 
 
-class Sqrt(_Smooth):
+class Sqrt(Smooth):
     """The square root: 1/(2 sqrt(x)), which is infinity at 0."""
 
     needs: ClassVar = {"x": "out"}
@@ -81,76 +123,116 @@ class Sqrt(_Smooth):
         return grad / (out * 2)
 
 
-class Tanh(_Smooth):
-    """The hyperbolic tangent: 1 - tanh(x)^2."""
+class Rsqrt(Smooth):
+    """1 / sqrt(x): minus half its cube."""
 
     needs: ClassVar = {"x": "out"}
 
     def forward(self, xp: Any, x: Any) -> Any:
-        return xp.tanh(x)
+        return 1 / xp.sqrt(x)
 
     def backward(self, node: Node, grad: Any, out: Any, x: None) -> Any:
-        return grad * (1 - out * out)
+        return grad * (out * out * out * -0.5)
 
 
-class Sigmoid(_Smooth):
-    """1 / (1 + exp(-x)): s (1 - s). Both sides come from exp(-|x|), which cannot overflow."""
+class Sigmoid(Smooth):
+    """1 / (1 + exp(-x)): s (1 - s). Far below, exp(-x) is infinite and the quotient 0, as it is."""
 
     needs: ClassVar = {"x": "out"}
 
     def forward(self, xp: Any, x: Any) -> Any:
-        small = xp.exp(-abs(x))
-        return xp.where(x >= 0, 1, small) / (1 + small)
+        if x.dtype in HALVES:  # exp(-x) is infinite before the quotient is 0
+            return self.forward(xp, x.astype(wide(x.dtype))).astype(x.dtype)
+        out = xp.exp(-x)
+        out += 1
+        return 1 / out
 
     def backward(self, node: Node, grad: Any, out: Any, x: None) -> Any:
         return grad * (out * (1 - out))
 
 
-class Sin(_Smooth):
-    """The sine: cos(x)."""
+class Logit(Smooth):
+    """log(x / (1 - x)), what sigmoid undoes: 1/(x (1 - x)), and NaN beyond 0 and 1."""
 
     needs: ClassVar = {"x": "x"}
 
     def forward(self, xp: Any, x: Any) -> Any:
-        return xp.sin(x)
+        odds = x / (1 - x)
+        return xp.log(odds)
 
     def backward(self, node: Node, grad: Any, out: None, x: Any) -> Any:
-        return grad * cos(x)
+        return where((x < 0) | (x > 1), NAN, grad / (x * (1 - x)))
 
 
-class Cos(_Smooth):
-    """The cosine: -sin(x)."""
+class Logaddexp(BinaryGate):
+    """log(exp(x) + exp(y)): sigmoid(x - y) of the gradient to x, the rest to y.
 
-    needs: ClassVar = {"x": "x"}
+    Where both are minus infinity there is nothing to share: 0 to each, as in `logsumexp`; where
+    both are infinity, half to each.
+    """
 
-    def forward(self, xp: Any, x: Any) -> Any:
-        return xp.cos(x)
+    needs: ClassVar = {"x": "x y", "y": "x y"}
+    floats: ClassVar = True
+    quiet: ClassVar = "always"
 
-    def backward(self, node: Node, grad: Any, out: None, x: Any) -> Any:
-        return -grad * sin(x)
+    def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        return xp.logaddexp(x, y)
+
+    def backward(self, node: Node, grad: Any, out: None, x: Any, y: Any) -> Any:
+        return self.shares(node, grad, x, y, x - y)
+
+    def shares(self, node: Node, grad: Any, x: Any, y: Any, ahead: Any) -> Any:
+        wants_x, wants_y = node.inputs
+        same = x == y
+        nothing = same & (x == -math.inf)
+        ahead = where(same & (abs(x) == math.inf), 0.0, ahead)
+        to_x = wants_x and where(nothing, 0.0, grad * sigmoid(ahead))
+        return to_x, wants_y and where(nothing, 0.0, grad * sigmoid(-ahead))
 
 
-class Erf(_Smooth):
-    """The error function, 2/sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
+class Logaddexp2(Logaddexp):
+    """log2(2^x + 2^y): shared likewise."""
 
-    needs: ClassVar = {"x": "x"}
+    def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        return xp.logaddexp2(x, y)
 
-    def forward(self, xp: Any, x: Any) -> Any:
-        library = "scipy" if xp.__name__ == "numpy" else "cupyx.scipy"
-        special = importlib.import_module(f"{library}.special")  # slow to import: at first use
-        return special.erf(x.astype(wide(x.dtype))).astype(x.dtype, copy=False)
+    def backward(self, node: Node, grad: Any, out: None, x: Any, y: Any) -> Any:
+        return self.shares(node, grad, x, y, (x - y) * math.log(2))
 
-    def backward(self, node: Node, grad: Any, out: None, x: Any) -> Any:
-        return grad * (exp(-(x * x)) * (2 / math.sqrt(math.pi)))
+
+class Xlogy(BinaryGate):
+    """x log(y), and 0 where x is 0 unless y is NaN: log(y) to x, x/y to y.
+
+    Where x is 0 and y not above it, both gradients are 0.
+    """
+
+    needs: ClassVar = {"x": "x y", "y": "x y"}
+    floats: ClassVar = True
+    quiet: ClassVar = "always"
+
+    def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        out = x * (xp.log(y) if hasattr(y, "dtype") else float(np.log(y)))
+        return select(xp, (x == 0) & (y == y), 0.0, out).astype(out.dtype, copy=False)
+
+    def backward(self, node: Node, grad: Any, out: None, x: Any, y: Any) -> Any:
+        wants_x, wants_y = node.inputs
+        if type(y) in (float, int) and y > 0:
+            return grad * math.log(y), None
+        safe = where((x == 0) & (y <= 0), 1.0, y)
+        return wants_x and grad * log(safe), wants_y and grad * (x / safe)
 
 
 exp = Exp()
+exp2 = Exp2()
 expm1 = Expm1()
 log = Log()
+log2 = Log2()
+log10 = Log10()
 log1p = Log1p()
 sqrt = Sqrt()
-tanh = Tanh()
+rsqrt = Rsqrt()
 sigmoid = Sigmoid()
-sin = Sin()
-cos = Cos()
-erf = Erf()
+logit = Logit()
+logaddexp = Logaddexp()
+logaddexp2 = Logaddexp2()
+xlogy = Xlogy()

@@ -1,4 +1,4 @@
-"""Choices: max and min route, where selects, clamp and relu cut; and the comparisons they rest on.
+"""Choices: max and min route, where selects, clamp and relu cut.
 
 A gradient that is not chosen is never multiplied by 0: it is selected away, so that an infinity or
 a NaN in the branch not taken stays there.
@@ -6,8 +6,10 @@ a NaN in the branch not taken stays there.
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
+from tapegrad.autograd.arrays import INTEGERS
 from tapegrad.autograd.engine import BinaryGate, Gate, Node, UnaryGate
 from tapegrad.kernels.selection import select
 
@@ -31,6 +33,7 @@ class Maximum(BinaryGate):
     """The larger of two: max routes the gradient to the winner, half to each in a tie."""
 
     needs: ClassVar = {"x": "x y", "y": "x y"}
+    quiet: ClassVar = "arrays"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         return xp.maximum(x, y)
@@ -43,6 +46,7 @@ class Minimum(BinaryGate):
     """The smaller of two: min routes the gradient likewise."""
 
     needs: ClassVar = {"x": "x y", "y": "x y"}
+    quiet: ClassVar = "arrays"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         return xp.minimum(x, y)
@@ -58,6 +62,65 @@ def _routed(node: Node, grad: Any, x: Any, y: Any, x_loses: Any, y_loses: Any) -
     return wants_x and where(x_loses, 0.0, share), wants_y and where(y_loses, 0.0, share)
 
 
+class Fmax(BinaryGate):
+    """The larger of two, a number before NaN; routes the gradient to the winner, x in a tie."""
+
+    needs: ClassVar = {"x": "x y", "y": "x y"}
+    quiet: ClassVar = "arrays"
+
+    def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        return xp.fmax(x, y)
+
+    def backward(self, node: Node, grad: Any, out: None, x: Any, y: Any) -> Any:
+        return _won(node, grad, (x >= y) | (y != y))
+
+
+class Fmin(BinaryGate):
+    """The smaller of two, a number before NaN; routes the gradient likewise."""
+
+    needs: ClassVar = {"x": "x y", "y": "x y"}
+    quiet: ClassVar = "arrays"
+
+    def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        return xp.fmin(x, y)
+
+    def backward(self, node: Node, grad: Any, out: None, x: Any, y: Any) -> Any:
+        return _won(node, grad, (x <= y) | (y != y))
+
+
+def _won(node: Node, grad: Any, x_wins: Any) -> Any:
+    wants_x, wants_y = node.inputs
+    return wants_x and where(x_wins, grad, 0.0), wants_y and where(x_wins, 0.0, grad)
+
+
+class Between(Gate):
+    """x kept between two tensors (or None), the upper one before the lower.
+
+    The gradient passes to x inside and at a bound, and outside to the bound that is taken.
+    """
+
+    needs: ClassVar = {"x": "x least most", "least": "x least most", "most": "x least most"}
+    quiet: ClassVar = "arrays"
+    pointwise: ClassVar = True
+
+    def forward(self, xp: Any, x: Any, least: Any, most: Any) -> Any:
+        out = x if least is None else xp.maximum(x, least)
+        return out if most is None else xp.minimum(out, most)
+
+    def backward(self, node: Node, grad: Any, out: None, x: Any, least: Any, most: Any) -> Any:
+        wants_x, wants_least, wants_most = node.inputs
+        inside, below, above = True, False, False
+        if least is not None:
+            inside, below = x >= least, x < least
+        if most is not None:
+            inside, above = inside & (x <= most), x > most
+        if least is not None and most is not None:
+            above = above | (least > most)
+        to_least = wants_least and where(above, 0.0, where(below, grad, 0.0))
+        to_most = wants_most and where(above, grad, 0.0)
+        return wants_x and where(inside, grad, 0.0), to_least, to_most
+
+
 class Clamp(Gate):
     """x kept between two numbers (or None); the gradient passes inside and at a bound."""
 
@@ -65,6 +128,10 @@ class Clamp(Gate):
     pointwise: ClassVar = True
 
     def forward(self, xp: Any, x: Any, *, least: float | None, most: float | None) -> Any:
+        if x.dtype in INTEGERS:  # a bound beyond the dtype bounds nothing
+            info = xp.iinfo(x.dtype)
+            least = None if least is None or least < info.min else least
+            most = None if most is None or most > info.max else most
         return xp.clip(x, least, most).astype(x.dtype, copy=False)
 
     def backward(
@@ -90,88 +157,31 @@ class Relu(UnaryGate):
         return where(out <= 0, 0.0, grad)
 
 
-class Equal(BinaryGate):
-    """x == y, a boolean."""
+class NanToNum(Gate):
+    """x with other numbers for NaN and the infinities: passes the gradient of the finite."""
 
-    def forward(self, xp: Any, x: Any, y: Any) -> Any:
-        return x == y
+    needs: ClassVar = {"x": "x"}
+    pointwise: ClassVar = True
 
+    def forward(self, xp: Any, x: Any, *, nan: float, posinf: float, neginf: float) -> Any:
+        out = xp.array(x)
+        xp.copyto(out, nan, where=xp.isnan(x))
+        for infinity, number in ((math.inf, posinf), (-math.inf, neginf)):
+            xp.copyto(out, number, where=x == infinity)
+        return out
 
-class NotEqual(BinaryGate):
-    """x != y, a boolean."""
-
-    def forward(self, xp: Any, x: Any, y: Any) -> Any:
-        return x != y
-
-
-class Less(BinaryGate):
-    """x < y, a boolean."""
-
-    def forward(self, xp: Any, x: Any, y: Any) -> Any:
-        return x < y
-
-
-class LessEqual(BinaryGate):
-    """x <= y, a boolean."""
-
-    def forward(self, xp: Any, x: Any, y: Any) -> Any:
-        return x <= y
-
-
-class Greater(BinaryGate):
-    """x > y, a boolean."""
-
-    def forward(self, xp: Any, x: Any, y: Any) -> Any:
-        return x > y
-
-
-class GreaterEqual(BinaryGate):
-    """x >= y, a boolean."""
-
-    def forward(self, xp: Any, x: Any, y: Any) -> Any:
-        return x >= y
-
-
-class BitAnd(BinaryGate):
-    """x & y, bit by bit; of booleans, the logical and."""
-
-    def forward(self, xp: Any, x: Any, y: Any) -> Any:
-        return x & y
-
-
-class BitOr(BinaryGate):
-    """x | y, bit by bit; of booleans, the logical or."""
-
-    def forward(self, xp: Any, x: Any, y: Any) -> Any:
-        return x | y
-
-
-class BitXor(BinaryGate):
-    """x ^ y, bit by bit; of booleans, whether they differ."""
-
-    def forward(self, xp: Any, x: Any, y: Any) -> Any:
-        return x ^ y
-
-
-class BitNot(UnaryGate):
-    """~x, bit by bit; of booleans, the logical not."""
-
-    def forward(self, xp: Any, x: Any) -> Any:
-        return ~x
+    def backward(
+        self, node: Node, grad: Any, out: None, x: Any, *, nan: float, posinf: float, neginf: float
+    ) -> Any:
+        return where(abs(x) < math.inf, grad, 0.0)
 
 
 where = Where()
 maximum = Maximum()
 minimum = Minimum()
+fmax = Fmax()
+fmin = Fmin()
 clamp = Clamp()
+between = Between()
 relu = Relu()
-equal = Equal()
-not_equal = NotEqual()
-less = Less()
-less_equal = LessEqual()
-greater = Greater()
-greater_equal = GreaterEqual()
-bit_and = BitAnd()
-bit_or = BitOr()
-bit_xor = BitXor()
-bit_not = BitNot()
+nan_to_num = NanToNum()

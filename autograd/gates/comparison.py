@@ -1,0 +1,222 @@
+"""Comparisons, logic and bits: what has no gradient."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+from tapegrad.autograd.arrays import FLOATS, float64, wide
+from tapegrad.autograd.engine import BinaryGate, Gate, UnaryGate
+from tapegrad.kernels.selection import select
+
+from .arithmetic import Wrapping
+
+
+class Equal(BinaryGate):
+    """x == y, a boolean."""
+
+    def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        return x == y
+
+
+class NotEqual(BinaryGate):
+    """x != y, a boolean."""
+
+    def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        return x != y
+
+
+class Less(BinaryGate):
+    """x < y, a boolean."""
+
+    quiet: ClassVar = "arrays"
+
+    def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        return x < y
+
+
+class LessEqual(BinaryGate):
+    """x <= y, a boolean."""
+
+    quiet: ClassVar = "arrays"
+
+    def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        return x <= y
+
+
+class Greater(BinaryGate):
+    """x > y, a boolean."""
+
+    quiet: ClassVar = "arrays"
+
+    def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        return x > y
+
+
+class GreaterEqual(BinaryGate):
+    """x >= y, a boolean."""
+
+    quiet: ClassVar = "arrays"
+
+    def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        return x >= y
+
+
+class BitAnd(Wrapping):
+    """x & y, bit by bit; of booleans, the logical and."""
+
+    def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        return x & y
+
+
+class BitOr(Wrapping):
+    """x | y, bit by bit; of booleans, the logical or."""
+
+    def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        return x | y
+
+
+class BitXor(Wrapping):
+    """x ^ y, bit by bit; of booleans, whether they differ."""
+
+    def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        return x ^ y
+
+
+class BitNot(UnaryGate):
+    """~x, bit by bit; of booleans, the logical not."""
+
+    def forward(self, xp: Any, x: Any) -> Any:
+        return ~x
+
+
+class ShiftLeft(Wrapping):
+    """x << y, its bits moved up: x times 2 to the y."""
+
+    def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        return xp.left_shift(x, y)
+
+
+class ShiftRight(Wrapping):
+    """x >> y, its bits moved down: x over 2 to the y, rounded down."""
+
+    def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        return xp.right_shift(x, y)
+
+
+class LogicalAnd(BinaryGate):
+    """Whether neither is 0."""
+
+    def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        return xp.logical_and(x, y)
+
+
+class LogicalOr(BinaryGate):
+    """Whether one or both are not 0."""
+
+    def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        return xp.logical_or(x, y)
+
+
+class LogicalXor(BinaryGate):
+    """Whether one of them is 0 and the other not."""
+
+    def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        return xp.logical_xor(x, y)
+
+
+class LogicalNot(UnaryGate):
+    """Whether x is 0."""
+
+    def forward(self, xp: Any, x: Any) -> Any:
+        return xp.logical_not(x)
+
+
+class IsNan(UnaryGate):
+    """Whether x is NaN."""
+
+    def forward(self, xp: Any, x: Any) -> Any:
+        return xp.isnan(x)
+
+
+class IsInf(UnaryGate):
+    """Whether x is an infinity of either sign."""
+
+    def forward(self, xp: Any, x: Any) -> Any:
+        return xp.isinf(x)
+
+
+class IsFinite(UnaryGate):
+    """Whether x is neither an infinity nor NaN."""
+
+    def forward(self, xp: Any, x: Any) -> Any:
+        return xp.isfinite(x)
+
+
+class Signbit(UnaryGate):
+    """Whether x has a minus sign, -0.0 included."""
+
+    def forward(self, xp: Any, x: Any) -> Any:
+        return xp.signbit(x)
+
+
+class IsClose(Gate):
+    """|x - y| <= atol + rtol |y|, or x == y; if `equal_nan`, NaN is close to NaN."""
+
+    quiet: ClassVar = "always"
+    pointwise: ClassVar = True
+
+    def forward(self, xp: Any, x: Any, y: Any, *, rtol: float, atol: float, equal_nan: bool) -> Any:
+        dtype = wide(x.dtype) if x.dtype in FLOATS else float64
+        a, b = (v.astype(dtype, copy=False) if hasattr(v, "dtype") else v for v in (x, y))
+        size = abs(b)
+        near = (abs(a - b) <= size * rtol + atol) & (size < math.inf)
+        near |= x == y
+        return near | ((x != x) & (y != y)) if equal_nan else near
+
+
+class Gcd(BinaryGate):
+    """The greatest common divisor of whole numbers."""
+
+    def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        return xp.gcd(x, y)
+
+
+class Lcm(BinaryGate):
+    """The least common multiple of whole numbers."""
+
+    def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        return xp.lcm(x, y)
+
+
+class Heaviside(BinaryGate):
+    """0 below 0, 1 above, y at 0."""
+
+    def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        return select(xp, x == 0, y, (x > 0).astype(y.dtype))
+
+
+equal = Equal()
+not_equal = NotEqual()
+less = Less()
+less_equal = LessEqual()
+greater = Greater()
+greater_equal = GreaterEqual()
+bit_and = BitAnd()
+bit_or = BitOr()
+bit_xor = BitXor()
+bit_not = BitNot()
+shift_left = ShiftLeft()
+shift_right = ShiftRight()
+logical_and = LogicalAnd()
+logical_or = LogicalOr()
+logical_xor = LogicalXor()
+logical_not = LogicalNot()
+is_nan = IsNan()
+is_inf = IsInf()
+is_finite = IsFinite()
+signbit = Signbit()
+is_close = IsClose()
+gcd = Gcd()
+lcm = Lcm()
+heaviside = Heaviside()
