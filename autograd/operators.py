@@ -6,7 +6,7 @@ from typing import Any
 
 from .arrays import is_array
 from .engine import Variable
-from .gates import arithmetic, selection
+from .gates import arithmetic, comparison, rounding
 from .operations import indexing, products
 from .operations.creation import as_tensor
 
@@ -52,49 +52,61 @@ class Operators(Variable):
         return arithmetic.pow_(other, self)
 
     def __floordiv__(self, other: Any) -> Any:
-        return arithmetic.floor_divide(self, other)
+        return rounding.floor_divide(self, other)
 
     def __rfloordiv__(self, other: Any) -> Any:
-        return arithmetic.floor_divide(other, self)
+        return rounding.floor_divide(other, self)
 
     def __mod__(self, other: Any) -> Any:
-        return arithmetic.remainder(self, other)
+        return rounding.remainder(self, other)
 
     def __rmod__(self, other: Any) -> Any:
-        return arithmetic.remainder(other, self)
+        return rounding.remainder(other, self)
 
     def __and__(self, other: Any) -> Any:
-        return selection.bit_and(self, other)
+        return comparison.bit_and(self, other)
 
     __rand__ = __and__
 
     def __or__(self, other: Any) -> Any:
-        return selection.bit_or(self, other)
+        return comparison.bit_or(self, other)
 
     __ror__ = __or__
 
     def __xor__(self, other: Any) -> Any:
-        return selection.bit_xor(self, other)
+        return comparison.bit_xor(self, other)
 
     __rxor__ = __xor__
 
+    def __lshift__(self, other: Any) -> Any:
+        return comparison.shift_left(self, other)
+
+    def __rlshift__(self, other: Any) -> Any:
+        return comparison.shift_left(other, self)
+
+    def __rshift__(self, other: Any) -> Any:
+        return comparison.shift_right(self, other)
+
+    def __rrshift__(self, other: Any) -> Any:
+        return comparison.shift_right(other, self)
+
     def __lt__(self, other: Any) -> Any:
-        return selection.less(self, other)
+        return comparison.less(self, other)
 
     def __le__(self, other: Any) -> Any:
-        return selection.less_equal(self, other)
+        return comparison.less_equal(self, other)
 
     def __gt__(self, other: Any) -> Any:
-        return selection.greater(self, other)
+        return comparison.greater(self, other)
 
     def __ge__(self, other: Any) -> Any:
-        return selection.greater_equal(self, other)
+        return comparison.greater_equal(self, other)
 
     def __eq__(self, other: Any) -> Any:
-        return selection.equal(self, other) if _comparable(other) else NotImplemented
+        return comparison.equal(self, other) if _comparable(other) else NotImplemented
 
     def __ne__(self, other: Any) -> Any:
-        return selection.not_equal(self, other) if _comparable(other) else NotImplemented
+        return comparison.not_equal(self, other) if _comparable(other) else NotImplemented
 
     __hash__ = object.__hash__
 
@@ -114,7 +126,7 @@ class Operators(Variable):
         return arithmetic.abs_(self)
 
     def __invert__(self) -> Any:
-        return selection.bit_not(self)
+        return comparison.bit_not(self)
 
     def __getitem__(self, key: Any) -> Any:
         return indexing.getitem(self, key)

@@ -6,9 +6,9 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from tapegrad.autograd.arrays import bool_
+from tapegrad.autograd.arrays import bool_, float32, float64
 from tapegrad.autograd.engine import Variable, describe
-from tapegrad.autograd.errors import ArgumentError, DtypeError
+from tapegrad.autograd.errors import ArgumentError, DtypeError, ShapeError
 
 F = TypeVar("F", bound=Callable[..., Any])
 Dim = int | Sequence[int] | None
@@ -47,12 +47,38 @@ def number_tensor(name: str, value: Any) -> Any:
     return value
 
 
+def check_tensors(name: str, *values: Any) -> tuple[Any, ...]:
+    """`values`, if all of them are tensors."""
+    for value in values:
+        check_tensor(name, value)
+    return values
+
+
+def operands(name: str, *values: Any) -> tuple[Any, ...]:
+    """`values`, if one of them is a tensor; the others may be numbers."""
+    if not any(isinstance(value, Variable) for value in values):
+        check_tensor(name, values[0])
+    return values
+
+
 def same_dtype(name: str, *tensors: Any) -> None:
     """Refuse a product of different dtypes: promotion would hide a slow float64 network."""
     dtypes = {tensor._data.dtype for tensor in tensors if tensor is not None}
     if len(dtypes) > 1:
         given = ", ".join(describe(tensor) for tensor in tensors if tensor is not None)
         raise DtypeError(f"{name}: expected one dtype, got {given}; convert with .to(dtype)")
+
+
+def check_matrices(name: str, value: Any, square: bool = False) -> Any:
+    """`value`, if it is a stack of matrices of a dtype that LAPACK computes with."""
+    data = check_tensor(name, value)._data
+    if data.dtype not in (float32, float64):
+        raise DtypeError(f"{name}: needs float32 or float64, got {describe(value)}")
+    if data.ndim < 2:
+        raise ArgumentError(f"{name}: needs at least 2 dimensions, got {describe(value)}")
+    if square and data.shape[-1] != data.shape[-2]:
+        raise ShapeError(f"{name}: needs square matrices, got {describe(value)}")
+    return value
 
 
 def normalize_dim(name: str, dim: int, ndim: int) -> int:
@@ -91,19 +117,6 @@ def _scalar_dims(name: str, dims: Sequence[int]) -> tuple[int, ...]:
     for dim in dims:
         normalize_dim(name, dim, 0)
     return ()
-
-
-def pair(name: str, what: str, value: Any, least: int) -> tuple[int, int]:
-    """An int or a pair of ints, each at least `least`; ArgumentError names the operation."""
-    values = tuple(value) if isinstance(value, Sequence) else (value, value)
-    values = values * 2 if len(values) == 1 else values
-    if len(values) != 2 or not all(
-        hasattr(v, "__index__") and not isinstance(v, bool) for v in values
-    ):
-        raise TypeError(f"{name}: {what} must be an int or a pair of ints, got {value!r}")
-    if min(values) < least:
-        raise ArgumentError(f"{name}: {what} must be at least {least}, got {value!r}")
-    return int(values[0]), int(values[1])
 
 
 def shape_of(name: str, size: tuple[Any, ...]) -> tuple[int, ...]:

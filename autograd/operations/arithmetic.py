@@ -8,25 +8,43 @@ from __future__ import annotations
 
 from typing import Any
 
-from tapegrad.autograd.engine import cast
-from tapegrad.autograd.gates import arithmetic
+import numpy as np
 
-from .arguments import check_tensor, number_tensor
+from tapegrad.autograd.arrays import FLOATS, INTEGERS, bool_, float64, result_type
+from tapegrad.autograd.engine import Variable, array_of, cast, describe
+from tapegrad.autograd.errors import DtypeError
+from tapegrad.autograd.gates import arithmetic, comparison, rounding
+
+from .arguments import check_tensor, check_tensors, number_tensor, operands, same_dtype
 
 __all__ = [
     "abs",
+    "absolute",
     "add",
+    "addcdiv",
+    "addcmul",
+    "copysign",
     "div",
-    "floor",
-    "floor_divide",
+    "divide",
+    "float_power",
+    "gcd",
+    "lcm",
+    "ldexp",
+    "lerp",
     "mul",
+    "multiply",
     "neg",
+    "negative",
+    "positive",
     "pow",
     "reciprocal",
-    "remainder",
+    "rsub",
+    "sgn",
     "sign",
     "square",
     "sub",
+    "subtract",
+    "true_divide",
 ]
 
 
@@ -37,7 +55,7 @@ def add(input: Any, other: Any, *, alpha: float = 1) -> Any:
     >>> tg.add(tg.tensor([1.0, 2.0]), 10)
     tensor([11., 12.])
     """
-    return arithmetic.add(input, other if alpha == 1 else mul(other, alpha))
+    return arithmetic.add(*_scaled("add", input, other, alpha))
 
 
 def sub(input: Any, other: Any, *, alpha: float = 1) -> Any:
@@ -47,8 +65,34 @@ def sub(input: Any, other: Any, *, alpha: float = 1) -> Any:
     >>> tg.sub(tg.tensor([1.0, 2.0]), 1)
     tensor([0., 1.])
     """
-    other = other if alpha == 1 else mul(other, alpha)
-    return arithmetic.sub(input, other)
+    return arithmetic.sub(*_scaled("sub", input, other, alpha))
+
+
+def rsub(input: Any, other: Any, *, alpha: float = 1) -> Any:
+    """`other - alpha * input`.
+
+    >>> import tapegrad as tg
+    >>> tg.rsub(tg.tensor([1.0, 2.0]), 1)
+    tensor([ 0., -1.])
+    """
+    return sub(other, check_tensor("rsub", input), alpha=alpha)
+
+
+def _scaled(name: str, input: Any, other: Any, alpha: Any) -> tuple[Any, Any]:
+    """The operands of a sum, the second times alpha in the dtype of the result."""
+    operands(name, input, other)
+    if type(alpha) is not bool and alpha == 1:
+        return input, other
+    if not isinstance(other, Variable):
+        return input, other * alpha
+    dtype = result_type(array_of(input), other._data)
+    if type(alpha) is bool and dtype != bool_:
+        raise RuntimeError(f"{name}: a boolean alpha is for booleans, not for {dtype}")
+    if type(alpha) is float and dtype not in FLOATS:
+        raise RuntimeError(f"{name}: whole numbers of {dtype} need a whole alpha, got {alpha}")
+    if other._data.dtype not in FLOATS:
+        other = cast(other, dtype=dtype)
+    return input, arithmetic.mul(other, bool(alpha) if dtype == bool_ else alpha)
 
 
 def mul(input: Any, other: Any) -> Any:
@@ -60,7 +104,7 @@ def mul(input: Any, other: Any) -> Any:
     >>> x.grad, y.grad
     (tensor(-4.), tensor(3.))
     """
-    return arithmetic.mul(input, other)
+    return arithmetic.mul(*operands("mul", input, other))
 
 
 def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
@@ -70,38 +114,77 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
     >>> tg.div(tg.tensor([7, -7]), 2), tg.div(tg.tensor([7, -7]), 2, rounding_mode="floor")
     (tensor([ 3.5000, -3.5000]), tensor([ 3, -4]))
     """
+    operands("div", input, other)
     if rounding_mode is None:
         return arithmetic.div(input, other)
     if rounding_mode == "floor":
-        return arithmetic.floor_divide(input, other)
+        return rounding.floor_divide(input, other)
     if rounding_mode == "trunc":
-        quotient = arithmetic.div(input, other)
-        toward_zero = sign(quotient) * arithmetic.floor(abs(quotient))
-        whole = arithmetic.floor_divide(input, other).dtype
-        return cast(toward_zero, dtype=whole)
+        return rounding.trunc_divide(input, other)
     raise RuntimeError(
         f"div: rounding_mode must be None, 'floor' or 'trunc', got {rounding_mode!r}"
     )
 
 
-def floor_divide(input: Any, other: Any) -> Any:
-    """`floor(input / other)`, without a gradient.
+def true_divide(input: Any, other: Any) -> Any:
+    """`input / other`; integers give floats.
 
     >>> import tapegrad as tg
-    >>> tg.floor_divide(tg.tensor([7, -7]), 2)
-    tensor([ 3, -4])
+    >>> tg.true_divide(tg.tensor([7, -7]), 2)
+    tensor([ 3.5000, -3.5000])
     """
-    return arithmetic.floor_divide(input, other)
+    return arithmetic.div(*operands("true_divide", input, other))
 
 
-def remainder(input: Any, other: Any) -> Any:
-    """`input - floor(input / other) * other`, with the sign of `other`, as Python's `%`.
+def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: float = 1) -> Any:
+    """`input + value * tensor1 * tensor2`.
 
     >>> import tapegrad as tg
-    >>> tg.remainder(tg.tensor([7, -7]), 4)
-    tensor([3, 1])
+    >>> tg.addcmul(tg.tensor([1.0, 2.0]), tg.tensor([3.0, 4.0]), tg.tensor(10.0), value=0.5)
+    tensor([16., 22.])
     """
-    return arithmetic.remainder(input, other)
+    for tensor in (input, tensor1, tensor2):
+        check_tensor("addcmul", tensor)
+    dtype = result_type(input._data, tensor1._data, tensor2._data)
+    if dtype not in FLOATS:
+        value = np.asarray(int(value)).astype(dtype).item()
+    return arithmetic.addcmul(input, tensor1, tensor2, value=value)
+
+
+def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: float = 1) -> Any:
+    """`input + value * tensor1 / tensor2`, not of whole numbers alone.
+
+    >>> import tapegrad as tg
+    >>> tg.addcdiv(tg.tensor([1.0, 2.0]), tg.tensor([3.0, 4.0]), tg.tensor(10.0), value=5)
+    tensor([2.5000, 4.0000])
+    """
+    for tensor in (input, tensor1, tensor2):
+        check_tensor("addcdiv", tensor)
+    if not FLOATS & {tensor1._data.dtype, tensor2._data.dtype}:
+        raise DtypeError(
+            f"addcdiv: {describe(tensor1)} over {describe(tensor2)} would not be whole numbers; "
+            "convert one with .float(), or use div(..., rounding_mode='trunc')"
+        )
+    return arithmetic.addcdiv(input, tensor1, tensor2, value=value)
+
+
+def lerp(input: Any, end: Any, weight: Any) -> Any:
+    """`input + weight * (end - input)`, exactly `end` where `weight`, a number or tensor, is 1.
+
+    >>> import tapegrad as tg
+    >>> tg.lerp(tg.tensor([1.0, 2.0]), tg.tensor([5.0, 10.0]), 0.25)
+    tensor([2., 4.])
+    """
+    ranked = isinstance(weight, Variable) and weight._data.ndim > 0
+    same_dtype(
+        "lerp",
+        check_tensor("lerp", input),
+        check_tensor("lerp", end),
+        *((weight,) if ranked else ()),
+    )
+    if input._data.dtype not in FLOATS:
+        raise DtypeError(f"lerp: expected floating tensors, got {describe(input)}")
+    return arithmetic.lerp(input, end, weight)
 
 
 def pow(input: Any, exponent: Any) -> Any:
@@ -111,7 +194,33 @@ def pow(input: Any, exponent: Any) -> Any:
     >>> tg.pow(tg.tensor([-2.0, 3.0]), 3)
     tensor([-8., 27.])
     """
-    return arithmetic.pow_(input, exponent)
+    return arithmetic.pow_(*operands("pow", input, exponent))
+
+
+def float_power(input: Any, exponent: Any) -> Any:
+    """`input ** exponent` in float64; either may be a number.
+
+    >>> import tapegrad as tg
+    >>> tg.float_power(tg.tensor([2, 3]), -1)
+    tensor([0.5000, 0.3333], dtype=float64)
+    """
+    values = operands("float_power", input, exponent)
+    return arithmetic.pow_(
+        *(cast(v, dtype=float64) if isinstance(v, Variable) else float(v) for v in values)
+    )
+
+
+def ldexp(input: Any, other: Any) -> Any:
+    """`input * 2 ** other`, exact where `other` is whole.
+
+    >>> import tapegrad as tg
+    >>> tg.ldexp(tg.tensor([1.0, 3.0]), tg.tensor([4, -1]))
+    tensor([16.0000,  1.5000])
+    """
+    check_tensors("ldexp", input, other)
+    if other._data.dtype in INTEGERS:
+        return arithmetic.ldexp(input, other)
+    return arithmetic.mul(input, arithmetic.pow_(2.0, other))
 
 
 def neg(input: Any) -> Any:
@@ -122,6 +231,16 @@ def neg(input: Any) -> Any:
     tensor([-1., 2.])
     """
     return arithmetic.neg(number_tensor("neg", input))
+
+
+def positive(input: Any) -> Any:
+    """`input` itself.
+
+    >>> import tapegrad as tg
+    >>> tg.positive(tg.tensor([1.0, -2.0]))
+    tensor([ 1., -2.])
+    """
+    return number_tensor("positive", input)
 
 
 def abs(input: Any) -> Any:
@@ -135,7 +254,7 @@ def abs(input: Any) -> Any:
 
 
 def sign(input: Any) -> Any:
-    """-1, 0 or 1; its gradient is 0.
+    """-1, 0 or 1; its gradient is 0. `sgn`, of real numbers, is the same.
 
     >>> import tapegrad as tg
     >>> tg.sign(tg.tensor([3.0, 0.0, -2.0]))
@@ -144,14 +263,14 @@ def sign(input: Any) -> Any:
     return arithmetic.sign(check_tensor("sign", input))
 
 
-def floor(input: Any) -> Any:
-    """The largest whole number not above `input`; its gradient is 0.
+def copysign(input: Any, other: Any) -> Any:
+    """`|input|` with the sign of `other`, a tensor or a number; the gradient at 0 is 0.
 
     >>> import tapegrad as tg
-    >>> tg.floor(tg.tensor([1.5, -1.5]))
-    tensor([ 1., -2.])
+    >>> tg.copysign(tg.tensor([1.0, -2.0]), tg.tensor([-0.0, 3.0]))
+    tensor([-1., 2.])
     """
-    return arithmetic.floor(number_tensor("floor", input))
+    return arithmetic.copysign(check_tensor("copysign", input), other)
 
 
 def reciprocal(input: Any) -> Any:
@@ -172,3 +291,26 @@ def square(input: Any) -> Any:
     tensor([4., 9.])
     """
     return arithmetic.pow_(check_tensor("square", input), 2)
+
+
+def gcd(input: Any, other: Any) -> Any:
+    """The greatest common divisor of whole numbers.
+
+    >>> import tapegrad as tg
+    >>> tg.gcd(tg.tensor([12, 7]), tg.tensor([18, 21]))
+    tensor([6, 7])
+    """
+    return comparison.gcd(*check_tensors("gcd", input, other))
+
+
+def lcm(input: Any, other: Any) -> Any:
+    """The least common multiple of whole numbers.
+
+    >>> import tapegrad as tg
+    >>> tg.lcm(tg.tensor([12, 7]), tg.tensor([18, 21]))
+    tensor([36, 21])
+    """
+    return comparison.lcm(*check_tensors("lcm", input, other))
+
+
+absolute, divide, multiply, negative, sgn, subtract = abs, div, mul, neg, sign, sub

@@ -1,33 +1,38 @@
-"""Comparisons and logic, element by element: booleans out, no gradients."""
+"""Comparisons and tests of single numbers, element by element: booleans out, no gradients."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from tapegrad.autograd.gates import arithmetic, selection
+from tapegrad.autograd.arrays import module_of
+from tapegrad.autograd.engine import describe, wrap
+from tapegrad.autograd.gates import comparison
 
-from .arguments import check_tensor
-from .arithmetic import abs, add, mul, sub
+from .arguments import check_tensor, check_tensors, same_dtype
 
 __all__ = [
     "allclose",
-    "bitwise_and",
-    "bitwise_not",
-    "bitwise_or",
-    "bitwise_xor",
     "eq",
+    "equal",
     "ge",
+    "greater",
+    "greater_equal",
     "gt",
     "isclose",
     "isfinite",
     "isinf",
     "isnan",
+    "isneginf",
+    "isposinf",
+    "isreal",
     "le",
-    "logical_and",
-    "logical_not",
-    "logical_or",
+    "less",
+    "less_equal",
     "lt",
     "ne",
+    "not_equal",
+    "signbit",
 ]
 
 
@@ -38,93 +43,133 @@ def eq(input: Any, other: Any) -> Any:
     >>> tg.eq(tg.tensor([1, 2]), 2)
     tensor([False, True])
     """
-    return selection.equal(input, other)
+    return comparison.equal(check_tensor("eq", input), other)
 
 
 def ne(input: Any, other: Any) -> Any:
     """`input != other`, boolean."""
-    return selection.not_equal(input, other)
+    return comparison.not_equal(check_tensor("ne", input), other)
 
 
 def lt(input: Any, other: Any) -> Any:
     """`input < other`, boolean."""
-    return selection.less(input, other)
+    return comparison.less(check_tensor("lt", input), other)
 
 
 def le(input: Any, other: Any) -> Any:
     """`input <= other`, boolean."""
-    return selection.less_equal(input, other)
+    return comparison.less_equal(check_tensor("le", input), other)
 
 
 def gt(input: Any, other: Any) -> Any:
     """`input > other`, boolean."""
-    return selection.greater(input, other)
+    return comparison.greater(check_tensor("gt", input), other)
 
 
 def ge(input: Any, other: Any) -> Any:
     """`input >= other`, boolean."""
-    return selection.greater_equal(input, other)
+    return comparison.greater_equal(check_tensor("ge", input), other)
 
 
-def bitwise_and(input: Any, other: Any) -> Any:
-    """`input & other`, of integers or booleans."""
-    return selection.bit_and(input, other)
+def equal(input: Any, other: Any) -> bool:
+    """Whether two tensors have the same shape and the same elements.
 
-
-def bitwise_or(input: Any, other: Any) -> Any:
-    """`input | other`, of integers or booleans."""
-    return selection.bit_or(input, other)
-
-
-def bitwise_xor(input: Any, other: Any) -> Any:
-    """`input ^ other`, of integers or booleans."""
-    return selection.bit_xor(input, other)
-
-
-def bitwise_not(input: Any) -> Any:
-    """`~input`, of integers or booleans."""
-    return selection.bit_not(check_tensor("bitwise_not", input))
-
-
-def logical_and(input: Any, other: Any) -> Any:
-    """Whether both are not 0."""
-    return selection.bit_and(ne(input, 0), ne(other, 0))
-
-
-def logical_or(input: Any, other: Any) -> Any:
-    """Whether one or both are not 0."""
-    return selection.bit_or(ne(input, 0), ne(other, 0))
-
-
-def logical_not(input: Any) -> Any:
-    """Whether `input` is 0."""
-    return eq(check_tensor("logical_not", input), 0)
+    >>> import tapegrad as tg
+    >>> tg.equal(tg.tensor([1, 2]), tg.tensor([1, 2])), tg.equal(tg.tensor([1]), tg.tensor([1, 1]))
+    (True, False)
+    """
+    if check_tensor("equal", input)._data.shape != check_tensor("equal", other)._data.shape:
+        return False
+    return bool(comparison.equal(input, other)._data.all())
 
 
 def isnan(input: Any) -> Any:
-    """Whether each element is NaN, which is the one value unequal to itself."""
-    return ne(check_tensor("isnan", input), input)
+    """Whether each element is NaN.
+
+    >>> import tapegrad as tg
+    >>> tg.isnan(tg.tensor([1.0, float("nan")]))
+    tensor([False, True])
+    """
+    return comparison.is_nan(check_tensor("isnan", input))
 
 
 def isinf(input: Any) -> Any:
-    """Whether each element is an infinity of either sign."""
-    return eq(arithmetic.abs_(check_tensor("isinf", input)), float("inf"))
+    """Whether each element is an infinity of either sign.
+
+    >>> import tapegrad as tg
+    >>> tg.isinf(tg.tensor([1.0, float("-inf")]))
+    tensor([False, True])
+    """
+    return comparison.is_inf(check_tensor("isinf", input))
 
 
 def isfinite(input: Any) -> Any:
-    """Whether each element is neither an infinity nor NaN."""
-    return lt(arithmetic.abs_(check_tensor("isfinite", input)), float("inf"))
+    """Whether each element is neither an infinity nor NaN.
+
+    >>> import tapegrad as tg
+    >>> tg.isfinite(tg.tensor([1.0, float("inf")]))
+    tensor([ True, False])
+    """
+    return comparison.is_finite(check_tensor("isfinite", input))
+
+
+def isposinf(input: Any) -> Any:
+    """Whether each element is infinity.
+
+    >>> import tapegrad as tg
+    >>> tg.isposinf(tg.tensor([float("inf"), float("-inf")]))
+    tensor([ True, False])
+    """
+    return comparison.equal(check_tensor("isposinf", input), math.inf)
+
+
+def isneginf(input: Any) -> Any:
+    """Whether each element is minus infinity.
+
+    >>> import tapegrad as tg
+    >>> tg.isneginf(tg.tensor([float("inf"), float("-inf")]))
+    tensor([False, True])
+    """
+    return comparison.equal(check_tensor("isneginf", input), -math.inf)
+
+
+def isreal(input: Any) -> Any:
+    """Whether each element is real, which here it is.
+
+    >>> import tapegrad as tg
+    >>> tg.isreal(tg.tensor([1.0, 2.0]))
+    tensor([ True,  True])
+    """
+    data = check_tensor("isreal", input)._data
+    return wrap(module_of(data).ones(data.shape, bool))
+
+
+def signbit(input: Any) -> Any:
+    """Whether each element has a minus sign, -0.0 included.
+
+    >>> import tapegrad as tg
+    >>> tg.signbit(tg.tensor([1.0, -1.0, -0.0]))
+    tensor([False, True, True])
+    """
+    return comparison.signbit(check_tensor("signbit", input))
 
 
 def isclose(
     input: Any, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> Any:
-    """`|input - other| <= atol + rtol |other|`, or equal; NaN equal to NaN if `equal_nan`."""
-    near = le(abs(sub(input, other)), add(mul(abs(other), rtol), atol))
-    near = bitwise_or(bitwise_and(near, isfinite(other)), eq(input, other))
-    if equal_nan:
-        near = bitwise_or(near, bitwise_and(isnan(input), isnan(other)))
-    return near
+    """`|input - other| <= atol + rtol |other|`, or equal; NaN equal to NaN if `equal_nan`.
+
+    >>> import tapegrad as tg
+    >>> tg.isclose(tg.tensor([1.0, 2.0]), tg.tensor([1.0 + 1e-7, 2.1]))
+    tensor([ True, False])
+    """
+    same_dtype("isclose", *check_tensors("isclose", input, other))
+    if rtol < 0 or atol < 0:
+        raise RuntimeError(
+            f"isclose: rtol and atol must not be negative, got {rtol} and {atol} "
+            f"({describe(input)}, {describe(other)})"
+        )
+    return comparison.is_close(input, other, rtol=rtol, atol=atol, equal_nan=equal_nan)
 
 
 def allclose(
@@ -137,3 +182,6 @@ def allclose(
     True
     """
     return bool(isclose(input, other, rtol, atol, equal_nan)._data.all())
+
+
+greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
-from tapegrad.autograd.arrays import FLOATS, bool_, module_of
-from tapegrad.autograd.engine import Variable, describe, wrap
+from tapegrad.autograd.arrays import FLOATS, bool_, module_of, result_type, uint8
+from tapegrad.autograd.engine import Variable, cast, describe, wrap
 from tapegrad.autograd.errors import ArgumentError
-from tapegrad.autograd.gates import selection
+from tapegrad.autograd.gates import comparison, copies, selection
 
-from .arguments import check_tensor, number_tensor
-from .arithmetic import add
+from .arguments import check_tensor, check_tensors, number_tensor, same_dtype
 from .creation import tensor
 
 __all__ = [
     "clamp",
+    "clamp_max",
+    "clamp_min",
+    "clip",
+    "fmax",
+    "fmin",
+    "heaviside",
     "maximum",
     "minimum",
+    "nan_to_num",
     "relu",
     "where",
 ]
@@ -41,7 +48,7 @@ def maximum(input: Any, other: Any) -> Any:
     >>> tg.maximum(tg.tensor([1.0, 5.0]), tg.tensor([3.0, 4.0]))
     tensor([3., 5.])
     """
-    return selection.maximum(input, other)
+    return selection.maximum(*check_tensors("maximum", input, other))
 
 
 def minimum(input: Any, other: Any) -> Any:
@@ -51,13 +58,33 @@ def minimum(input: Any, other: Any) -> Any:
     >>> tg.minimum(tg.tensor([1.0, 5.0]), tg.tensor([3.0, 4.0]))
     tensor([1., 4.])
     """
-    return selection.minimum(input, other)
+    return selection.minimum(*check_tensors("minimum", input, other))
+
+
+def fmax(input: Any, other: Any) -> Any:
+    """The larger of two, a number rather than NaN; in a tie `input` receives the gradient.
+
+    >>> import tapegrad as tg
+    >>> tg.fmax(tg.tensor([1.0, float("nan")]), tg.tensor([3.0, 4.0]))
+    tensor([3., 4.])
+    """
+    return selection.fmax(*check_tensors("fmax", input, other))
+
+
+def fmin(input: Any, other: Any) -> Any:
+    """The smaller of two, a number rather than NaN; in a tie `input` receives the gradient.
+
+    >>> import tapegrad as tg
+    >>> tg.fmin(tg.tensor([1.0, float("nan")]), tg.tensor([3.0, 4.0]))
+    tensor([1., 4.])
+    """
+    return selection.fmin(*check_tensors("fmin", input, other))
 
 
 def clamp(input: Any, min: Any = None, max: Any = None) -> Any:
     """`input` kept between `min` and `max`, numbers or tensors, at least one of them given.
 
-    The gradient passes inside and at the bounds.
+    The gradient passes inside and at the bounds; outside, a bound that is a tensor receives it.
 
     >>> import tapegrad as tg
     >>> tg.clamp(tg.tensor([-2.0, 0.5, 3.0]), -1, 1)
@@ -68,12 +95,69 @@ def clamp(input: Any, min: Any = None, max: Any = None) -> Any:
         raise ArgumentError("clamp: give min=, max= or both")
     min, max = _bound("min", min), _bound("max", max)
     if isinstance(min, Variable) or isinstance(max, Variable):
-        if min is not None:
-            input = where(input < min, min, input)
-        return input if max is None else where(input > max, max, input)
-    if input._data.dtype not in FLOATS and float in (type(min), type(max)):
-        input = add(input, 0.0)
+        return selection.between(input, min, max)
+    dtype = result_type(input._data, *(bound for bound in (min, max) if bound is not None))
+    if input._data.dtype != dtype:
+        input = cast(input, dtype=dtype)
     return selection.clamp(input, least=min, most=max)
+
+
+def clamp_min(input: Any, min: Any) -> Any:
+    """`input`, or `min` where it is below.
+
+    >>> import tapegrad as tg
+    >>> tg.clamp_min(tg.tensor([-2.0, 0.5]), 0)
+    tensor([0.0000, 0.5000])
+    """
+    return clamp(input, min)
+
+
+def clamp_max(input: Any, max: Any) -> Any:
+    """`input`, or `max` where it is above.
+
+    >>> import tapegrad as tg
+    >>> tg.clamp_max(tg.tensor([-2.0, 0.5]), 0)
+    tensor([-2., 0.])
+    """
+    return clamp(input, None, max)
+
+
+def nan_to_num(
+    input: Any,
+    nan: float | None = 0.0,
+    posinf: float | None = None,
+    neginf: float | None = None,
+) -> Any:
+    """`input` with `nan`, `posinf` and `neginf` for NaN and the infinities.
+
+    Where no number is given, the largest and the least of the dtype. The gradient is 0 where a
+    number was put in.
+
+    >>> import tapegrad as tg
+    >>> tg.nan_to_num(tg.tensor([1.0, float("nan"), float("inf")]), posinf=9.0)
+    tensor([1., 0., 9.])
+    """
+    dtype = check_tensor("nan_to_num", input)._data.dtype
+    if dtype not in FLOATS:
+        return copies.clone(input)
+    most = float(ml_dtypes.finfo(dtype).max)
+    return selection.nan_to_num(
+        input,
+        nan=0.0 if nan is None else float(nan),
+        posinf=most if posinf is None else float(posinf),
+        neginf=-most if neginf is None else float(neginf),
+    )
+
+
+def heaviside(input: Any, values: Any) -> Any:
+    """0 where `input` is below 0, 1 where above, `values` at 0; without a gradient.
+
+    >>> import tapegrad as tg
+    >>> tg.heaviside(tg.tensor([-2.0, 0.0, 3.0]), tg.tensor(0.5))
+    tensor([0.0000, 0.5000, 1.0000])
+    """
+    same_dtype("heaviside", *check_tensors("heaviside", input, values))
+    return comparison.heaviside(input, values)
 
 
 def where(condition: Any, input: Any = None, other: Any = None) -> Any:
@@ -92,6 +176,8 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
         condition = check_tensor("where", condition)._data
         xp = module_of(condition)
         return tuple(wrap(part) for part in xp.atleast_1d(condition).nonzero())
+    if isinstance(condition, Variable) and condition._data.dtype == uint8:
+        condition = comparison.not_equal(condition, 0)
     if isinstance(condition, Variable) and condition._data.dtype != bool_:
         raise RuntimeError(
             f"where: the condition must be a boolean tensor, got {describe(condition)}"
@@ -109,3 +195,6 @@ def _bound(name: str, bound: Any) -> Any:
     if bound is None or isinstance(bound, (Variable, int, float)):
         return bound
     raise TypeError(f"clamp: {name} must be a number or a tensor, got {type(bound).__name__}")
+
+
+clip = clamp

@@ -118,6 +118,7 @@ SAMPLES: list[Sample] = [
     Sample("addcmul", ((), (3,), (3,)), {"value": 1}),
     Sample("addcdiv", ((2, 3), (3,), (2, 1)), {"value": -0.5}, positive=True),
     Sample("addcdiv", ((), (3,), (3,)), {"value": 1}, positive=True),
+    Sample("ldexp", ((2, 3), ROWS)),
     Sample("lerp", ((2, 3), (3,), (2, 1))),
     Sample("lerp", ((2, 3), (3,), 0.3)),
     Sample("between", ((2, 3), (3,), ())),
