@@ -308,7 +308,8 @@ class _Windows:
         axis before it copy longer ones, at stride 1 whole planes.
         """
         whole, last = slice(None), len(self.padded) - 1
-        rows, places = images, ()  # the kernel's places so far
+        rows = images
+        places: Sizes = ()  # the kernel's, along the axes laid out so far
         for axis in reversed(range(last + 1)):
             count, windows, moves = self.laid[axis]
             places = (count, *places)

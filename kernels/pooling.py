@@ -192,6 +192,36 @@ def _largest_along(xp: Any, x: Array, places: list[Array]) -> tuple[Array, Array
     return y.astype(x.dtype, copy=False), indices
 
 
+def fractional_winners(xp: Any, x: Array, samples: Array, kernel: Sizes, output: Sizes) -> Array:
+    """Where the largest of each window of x stands; windows lie at random, as `samples` says.
+
+    samples (N, C, axes) in [0, 1); with u one of them, n windows of k along an axis of length m
+    start at floor((i + u) a) - floor(u a), a = (m - k) / (n - 1), and the last one at m - k.
+    """
+    size = x.shape[2:]
+    u = samples.astype(accumulator(xp, x.dtype))
+    starts = xp.zeros(x.shape[:2], xp.int64)
+    for axis, (m, k, n) in enumerate(zip(size, kernel, output, strict=True)):
+        alpha = u.dtype.type((m - k) / max(n - 1, 1))
+        first = u[..., axis, None]
+        start = xp.floor((xp.arange(n) + first).astype(u.dtype) * alpha) - xp.floor(first * alpha)
+        start = start.astype(xp.int64)
+        start[..., n - 1] = m - k
+        starts = starts[..., None] * m + start.reshape(*x.shape[:2], *(1,) * axis, n)
+
+    y = winners = None
+    for place in product(*map(range, kernel)):
+        offset = sum(i * math.prod(size[axis + 1 :]) for axis, i in enumerate(place))
+        indices = starts + offset
+        values = gather_from_plane(xp, x, indices)
+        if y is None:
+            y, winners = values, indices
+            continue
+        better = (values > y) | ((values != values) & (y == y))
+        y, winners = xp.where(better, values, y), xp.where(better, indices, winners)
+    return winners
+
+
 def scatter_to_plane(xp: Any, x: Array, indices: Array, size: Sizes, adds: bool = True) -> Array:
     """Put x (N, C, ...) at indices (N, C, ...) of flattened planes of zeros (N, C, *size).
 

@@ -285,7 +285,7 @@ def _max_pool(
     def compute(images: Any) -> Any:
         check_fits(name, images, window, dilations, ceil_mode)
         axes = zip(images._data.shape[2:], *window.values(), dilations, strict=True)
-        if any(_misses(*axis, ceil_mode) for axis in axes):
+        if any(_misses(n, k, s, p, d, ceil_mode) for n, k, s, p, d in axes):
             raise ShapeError(
                 f"{name}: a window of {window} with dilation {dilations} holds nothing but "
                 f"padding of {describe(input)}"

@@ -86,7 +86,7 @@ def check_fits(
     """Refuse images in which not one window fits."""
     check_filled(name, images)
     axes = zip(images._data.shape[2:], *window.values(), dilation, strict=True)
-    if any(pooled_size(*axis, ceil_mode) < 1 for axis in axes):
+    if any(pooled_size(n, k, s, p, d, ceil_mode) < 1 for n, k, s, p, d in axes):
         raise ShapeError(
             f"{name}: a window of {window['kernel']}, dilation {dilation} and padding "
             f"{window['padding']}, is larger than {describe(images)}"

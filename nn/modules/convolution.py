@@ -131,7 +131,7 @@ class _Direct(_Convolution):
 
     def forward(self, input: Tensor) -> Tensor:
         """The images' responses to every filter."""
-        padding = self.padding
+        padding: Size | str = self.padding
         if self.padding_mode != "zeros" and padding != "valid":
             input, padding = F.pad(input, self._border(), self.padding_mode), 0
         window = self.stride, padding, self.dilation, self.groups
@@ -246,11 +246,9 @@ class _Transposed(_Convolution):
     def _output_padding(self, input: Tensor, output_size: list[int]) -> tuple[int, ...]:
         name, dims = type(self).__name__, self.dims
         wanted = output_size[-dims:] if len(output_size) == input.ndim else output_size
-        axes = zip(
-            input.shape[-dims:], self.kernel_size, self.stride, self.padding, self.dilation,
-            strict=True,
-        )  # fmt: skip
-        least = [(n - 1) * s - 2 * int(p) + d * (k - 1) + 1 for n, k, s, p, d in axes]
+        window = self.kernel_size, self.stride, self.padding, self.dilation
+        axes: Any = zip(input.shape[-dims:], *window, strict=True)
+        least = [(n - 1) * s - 2 * p + d * (k - 1) + 1 for n, k, s, p, d in axes]
         if len(wanted) != dims or not all(
             a <= n < a + s for n, a, s in zip(wanted, least, self.stride, strict=True)
         ):

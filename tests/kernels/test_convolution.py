@@ -10,7 +10,7 @@ from tapegrad.kernels import convolution
 
 ONE, NONE = (1, 1), (0, 0)
 
-# (H, W), (KH, KW), stride, padding, dilation, groups; ragged on purpose.
+# size, kernel, stride, padding, dilation, groups; ragged on purpose.
 CASES = [
     pytest.param(*case, id="-".join(map(str, case)).replace(" ", ""))
     for case in [
@@ -25,25 +25,30 @@ CASES = [
         ((5, 4), (1, 1), (2, 2), (1, 1), ONE, 4),
         ((3, 3), (2, 2), ONE, (3, 4), ONE, 1),  # padding beyond the kernel's reach
         ((1, 6), (1, 4), ONE, NONE, ONE, 2),
+        ((7,), (3,), (1,), (2,), (2,), 1),
+        ((7,), (2,), (3,), (1,), (1,), 2),
+        ((3, 4, 5), (2, 2, 3), (1, 1, 1), (1, 0, 2), (2, 1, 1), 1),
+        ((3, 5, 4), (2, 1, 3), (2, 1, 1), (0, 1, 1), (1, 2, 1), 4),
     ]
 ]
 
 
 def reference(x, w, stride, padding, dilation, groups):
     """The definition, one output at a time, in float64."""
-    (images, _, height, width), (filters, inputs, kh, kw) = x.shape, w.shape
-    padded = np.zeros((*x.shape[:2], height + 2 * padding[0], width + 2 * padding[1]))
-    padded[:, :, padding[0] : padding[0] + height, padding[1] : padding[1] + width] = x
-    sizes = zip((height, width), (kh, kw), stride, padding, dilation, strict=True)
-    p, q = (convolution.output_size(*axis) for axis in sizes)
-    y = np.zeros((images, filters, p, q))
-    for o, i, j in itertools.product(range(filters), range(p), range(q)):
+    size, kernel = x.shape[2:], w.shape[2:]
+    filters, inputs = w.shape[:2]
+    padded = np.pad(x.astype(float), [(0, 0), (0, 0), *((m, m) for m in padding)])
+    axes = zip(size, kernel, stride, padding, dilation, strict=True)
+    counts = [convolution.output_size(*axis) for axis in axes]
+    y = np.zeros((len(x), filters, *counts))
+    for o, *place in itertools.product(range(filters), *map(range, counts)):
         first = o // (filters // groups) * inputs
-        top, left = i * stride[0], j * stride[1]
-        rows = slice(top, top + (kh - 1) * dilation[0] + 1, dilation[0])
-        columns = slice(left, left + (kw - 1) * dilation[1] + 1, dilation[1])
-        window = padded[:, first : first + inputs, rows, columns]
-        y[:, o, i, j] = (window * w[o].astype(float)).sum(axis=(1, 2, 3))
+        window = tuple(
+            slice(p * s, p * s + (k - 1) * d + 1, d)
+            for p, k, s, d in zip(place, kernel, stride, dilation, strict=True)
+        )
+        seen = padded[(slice(None), slice(first, first + inputs), *window)]
+        y[(slice(None), o, *place)] = (seen * w[o]).sum(axis=tuple(range(1, x.ndim)))
     return y
 
 
@@ -54,6 +59,14 @@ def images_and_filters(size, kernel, groups, dtype=np.float64, images=3, filters
     return x, w
 
 
+@pytest.fixture(params=["one product", "a product for each place"])
+def parts(request, monkeypatch):
+    """Both forms of the matrix of windows."""
+    least = 1 << 30 if request.param == "one product" else 0
+    monkeypatch.setattr(convolution, "LEAST_ROWS", least)
+
+
+@pytest.mark.usefixtures("parts")
 @pytest.mark.parametrize(("size", "kernel", "stride", "padding", "dilation", "groups"), CASES)
 class TestEveryWindow:
     def test_convolution_is_the_sum_of_its_definition(
@@ -102,6 +115,20 @@ class TestEveryWindow:
         monkeypatch.setitem(convolution.BLOCK_BYTES, "numpy", 2 * 8 * 4 * int(np.prod(shape)))
         for one, other in zip(together, everything(), strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
+
+    def test_columns_are_windows_and_adding_them_up_is_the_adjoint(
+        self, size, kernel, stride, padding, dilation, groups
+    ):
+        x, w = images_and_filters(size, kernel, 1)
+        window = stride, padding, dilation
+        columns = convolution.im2col(np, x, kernel, *window)
+        expected = convolution.convolve(np, x, w, *window, 1)
+        product = w.reshape(len(w), -1) @ columns
+        np.testing.assert_allclose(product.reshape(expected.shape), expected, atol=1e-12)
+        g = np.random.default_rng(1).standard_normal(columns.shape)
+        images = convolution.col2im(np, g, size, kernel, *window)
+        assert images.shape == x.shape
+        np.testing.assert_allclose(np.vdot(columns, g), np.vdot(x, images), rtol=1e-11)
 
 
 def everything(x, w, g, stride=ONE, padding=ONE, dilation=ONE, groups=1):
@@ -177,3 +204,27 @@ def test_an_infinity_reaches_only_the_windows_that_hold_it():
 )
 def test_output_size_counts_the_windows_that_fit(axis, count):
     assert convolution.output_size(*axis) == count
+
+
+def test_a_kernel_of_one_place_multiplies_the_images_as_they_are():
+    x, _ = images_and_filters((6, 7), (1, 1), 1)
+    windows = convolution._Windows(np, x.dtype, x.shape, (1, 1), ONE, NONE, ONE, 1)
+    (_, columns), *_ = windows.columns(x)
+    assert np.shares_memory(columns[0], x)
+
+
+def test_adding_up_columns_of_float16_accumulates_in_float32():
+    columns = np.ones((1, 4096, 4096), np.float16)
+    images = convolution.col2im(np, columns, (1,), (4096,), (1,), (4095,), (1,))
+    assert images.dtype == np.float16
+    assert images.item() == 4096  # halves count by ones up to 2048
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int64])
+def test_whole_numbers_are_convolved_and_laid_out_exactly(dtype):
+    x = np.arange(6).reshape(1, 1, 6).astype(dtype)
+    assert convolution.im2col(np, x, (2,), (1,), (0,), (1,)).dtype == dtype
+    big = np.full((1, 1, 2), 2**53 + 1)
+    ones = np.ones((1, 1, 2), np.int64)
+    y = convolution.convolve(np, big, ones, (1,), (0,), (1,), 1)
+    assert y.item() == 2**54 + 2

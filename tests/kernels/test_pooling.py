@@ -11,7 +11,7 @@ from tapegrad.kernels import pooling
 
 ONE, TWO, NONE = (1, 1), (2, 2), (0, 0)
 
-# (H, W), kernel, stride, padding, ceil_mode
+# size, kernel, stride, padding, ceil_mode
 CASES = [
     pytest.param(*case, id="-".join(map(str, case)).replace(" ", ""))
     for case in [
@@ -25,6 +25,9 @@ CASES = [
         ((4, 5), (4, 5), ONE, NONE, False),
         ((3, 3), TWO, (3, 3), ONE, True),
         ((20, 17), (17, 16), ONE, NONE, False),  # more than 255 places in a window
+        ((9,), (3,), (2,), (1,), True),
+        ((40,), (37,), (2,), (1,), False),
+        ((4, 5, 3), (2, 3, 2), (1, 2, 3), (1, 0, 1), True),
     ]
 ]
 
@@ -49,27 +52,26 @@ def places(start, kernel, dilation, size):
 def walk(size, kernel, stride, padding, dilation, ceil_mode):
     """Each output position with the starts of its window and the places inside the image."""
     axes = list(zip(size, kernel, stride, padding, dilation, strict=True))
-    rows, columns = (spans(*axis, ceil_mode) for axis in axes)
-    for (p, top), (q, left) in itertools.product(enumerate(rows), enumerate(columns)):
-        down = places(top, kernel[0], dilation[0], size[0])
-        across = places(left, kernel[1], dilation[1], size[1])
-        yield (p, q), (top, left), list(itertools.product(down, across))
+    for steps in itertools.product(*(enumerate(spans(*axis, ceil_mode)) for axis in axes)):
+        position, starts = zip(*steps, strict=True)
+        inside = zip(starts, kernel, dilation, size, strict=True)
+        yield position, starts, list(itertools.product(*(places(*axis) for axis in inside)))
 
 
-def largest(x, *window):
-    outputs = list(walk(x.shape[2:], *window))
-    p, q = np.add(outputs[-1][0], 1)
-    y, indices = np.empty((*x.shape[:2], p, q)), np.empty((*x.shape[:2], p, q), np.int64)
+def largest(x, outputs):
+    """The maximum of each window, and its index in the flattened plane."""
+    counts = np.add(outputs[-1][0], 1)
+    y, indices = np.empty((*x.shape[:2], *counts)), np.empty((*x.shape[:2], *counts), np.int64)
     for n, c in np.ndindex(x.shape[:2]):
         for position, _, held in outputs:
             place = max(held, key=lambda place: x[n, c][place])  # the first of equals
             y[n, c][position] = x[n, c][place]
-            indices[n, c][position] = place[0] * x.shape[3] + place[1]
+            indices[n, c][position] = np.ravel_multi_index(place, x.shape[2:])
     return y, indices
 
 
 def mean(x, kernel, stride, padding, ceil_mode, count_include_pad):
-    outputs = list(walk(x.shape[2:], kernel, stride, padding, ONE, ceil_mode))
+    outputs = list(walk(x.shape[2:], kernel, stride, padding, (1,) * len(kernel), ceil_mode))
     y = np.empty((*x.shape[:2], *np.add(outputs[-1][0], 1)))
     for position, starts, held in outputs:
         divisor = len(held)
@@ -82,15 +84,19 @@ def mean(x, kernel, stride, padding, ceil_mode, count_include_pad):
 
 @pytest.mark.parametrize(("size", "kernel", "stride", "padding", "ceil_mode"), CASES)
 class TestEveryWindow:
-    @pytest.mark.parametrize("dilation", [ONE, (1, 2), (2, 1)])
+    @pytest.mark.parametrize("most_places", [0, 255], ids=["along axes", "by places"])
+    @pytest.mark.parametrize("dilation", [(1, 1, 1), (1, 2, 1), (2, 1, 2)], ids=str)
     def test_max_pooling_finds_the_first_largest_value(
-        self, size, kernel, stride, padding, ceil_mode, dilation
+        self, size, kernel, stride, padding, ceil_mode, dilation, most_places, monkeypatch
     ):
+        dilation = dilation[: len(size)]
         if any(d * (k - 1) >= n for d, k, n in zip(dilation, kernel, size, strict=True)):
             pytest.skip("no window fits")
+        monkeypatch.setattr(pooling, "MOST_PLACES", most_places)
         x = np.random.default_rng(0).integers(-2, 3, (2, 3, *size)).astype(float)
         y, indices = pooling.max_pool(np, x, kernel, stride, padding, dilation, ceil_mode)
-        expected_y, expected_indices = largest(x, kernel, stride, padding, dilation, ceil_mode)
+        outputs = list(walk(size, kernel, stride, padding, dilation, ceil_mode))
+        expected_y, expected_indices = largest(x, outputs)
         np.testing.assert_array_equal(y, expected_y)
         np.testing.assert_array_equal(indices, expected_indices)
         np.testing.assert_array_equal(pooling.gather_from_plane(np, x, indices), y)
@@ -234,3 +240,68 @@ def test_a_batch_of_no_images_pools_to_nothing():
     window = TWO, TWO, NONE, False, True
     assert mean.shape == y.shape
     assert pooling.avg_pool_gradient(np, mean, (4, 4), *window).shape == x.shape
+
+
+def adaptive(size, output):
+    """Each position of adaptive pooling, with the places of its window."""
+    axes = [
+        [range(i * n // m, -(-(i + 1) * n // m)) for i in range(m)]
+        for n, m in zip(size, output, strict=True)
+    ]
+    for steps in itertools.product(*(enumerate(axis) for axis in axes)):
+        position, windows = zip(*steps, strict=True)
+        yield position, (), list(itertools.product(*windows))
+
+
+EVEN_AND_NOT = [
+    ((6,), (3,)),
+    ((7,), (3,)),
+    ((3,), (5,)),
+    ((70,), (2,)),
+    ((69,), (2,)),
+    ((5, 6), (3, 2)),
+    ((2, 5), (7, 1)),
+    ((3, 4, 5), (2, 3, 4)),
+]
+
+
+@pytest.mark.parametrize(("size", "output"), EVEN_AND_NOT)
+class TestEveryNumberOfWindows:
+    def test_adaptive_max_pooling_finds_the_first_largest_value(self, size, output):
+        x = np.random.default_rng(0).integers(-2, 3, (2, 3, *size)).astype(float)
+        y, indices = pooling.adaptive_max_pool(np, x, output)
+        expected_y, expected_indices = largest(x, list(adaptive(size, output)))
+        np.testing.assert_array_equal(y, expected_y)
+        np.testing.assert_array_equal(indices, expected_indices)
+
+    def test_adaptive_average_pooling_is_the_mean_and_its_gradient_the_adjoint(self, size, output):
+        rng = np.random.default_rng(0)
+        x = rng.standard_normal((2, 3, *size))
+        y = pooling.adaptive_avg_pool(np, x, output)
+        for position, _, held in adaptive(size, output):
+            expected = sum(x[(..., *place)] for place in held) / len(held)
+            np.testing.assert_allclose(y[(..., *position)], expected, rtol=1e-12, atol=1e-13)
+        g = rng.standard_normal(y.shape)
+        dx = pooling.adaptive_avg_pool_gradient(np, g, size)
+        assert dx.shape == x.shape
+        np.testing.assert_allclose(np.vdot(y, g), np.vdot(x, dx), rtol=1e-11)
+
+
+def test_an_infinity_stays_in_the_windows_that_hold_it():
+    x = np.zeros((1, 1, 5))
+    x[..., 4] = np.inf
+    np.testing.assert_array_equal(pooling.adaptive_avg_pool(np, x, (3,)), [[[0, 0, np.inf]]])
+
+
+def test_means_of_whole_numbers_are_rounded_towards_0():
+    x = np.array([[[-3, 0, 3, 2]]])
+    assert pooling.avg_pool(np, x, (2,), (2,), (0,), False, True).tolist() == [[[-1, 2]]]
+    assert pooling.avg_pool(np, x, (2,), (2,), (0,), False, True, -2).tolist() == [[[1, -2]]]
+
+
+def test_blocks_of_planes_do_not_change_the_result(monkeypatch):
+    x = np.random.default_rng(0).standard_normal((3, 5, 6, 6))
+    together = pooling.max_pool(np, x, (3, 3), (2, 2), ONE, ONE)
+    monkeypatch.setitem(pooling.BLOCK_BYTES, "numpy", 1)
+    for one, other in zip(together, pooling.max_pool(np, x, (3, 3), (2, 2), ONE, ONE), strict=True):
+        np.testing.assert_array_equal(one, other)

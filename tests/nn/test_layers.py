@@ -74,6 +74,35 @@ def test_groups_must_divide_the_channels(groups):
         nn.Conv2d(4, 8, 3, groups=groups)
 
 
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: nn.Conv1d(1, 1, 2, padding_mode="mirror"), "Conv1d: padding_mode .*mirror"),
+        (lambda: nn.ConvTranspose2d(1, 1, 2, padding_mode="reflect"), "padding_mode .*reflect"),
+        (lambda: nn.Conv3d(1, 1, 2, padding="full"), "Conv3d: padding .*full"),
+        (lambda: nn.Conv2d(1, 1, 2, 2, padding="same"), "Conv2d: padding='same' needs stride 1"),
+        (lambda: nn.ConvTranspose1d(2, 3, 1, groups=2), "groups=2 must be positive and divide"),
+        (lambda: nn.FractionalMaxPool2d(2), "output_size or output_ratio"),
+        (lambda: nn.FractionalMaxPool3d(2, output_ratio=(0.5, 1.5, 0.5)), r"in \(0, 1\)"),
+    ],
+)
+def test_windows_that_make_no_sense_are_refused_when_a_layer_is_made(make, says):
+    with pytest.raises(ValueError, match=says):
+        make()
+
+
+def test_fractional_pooling_draws_its_windows_anew_unless_they_are_given():
+    x = tg.randn(1, 2, 20, 20)
+    layer = nn.FractionalMaxPool2d(2, output_size=6)
+    tg.manual_seed(0)
+    first, second = layer(x).tolist(), layer(x).tolist()
+    tg.manual_seed(0)
+    assert first != second
+    assert layer(x).tolist() == first
+    fixed = nn.FractionalMaxPool2d(2, output_size=7, _random_samples=tg.rand(1, 2, 2))
+    assert fixed(x).tolist() == fixed(x).tolist()
+
+
 def test_pooling_layers():
     image = tg.arange(16.0).reshape(1, 1, 4, 4)
     assert nn.MaxPool2d(2)(image).tolist() == [[[[5.0, 7.0], [13.0, 15.0]]]]

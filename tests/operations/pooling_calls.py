@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from convolution_calls import batch, each, given, size
-from drawing import Call, Draw, call
+from drawing import Call, Draw, View, call
 
 
 def window(d: Draw, dims: int, dilated: bool = False) -> tuple[tuple[int, ...], dict[str, Any]]:
@@ -128,6 +128,30 @@ def unpooling(dims: int) -> Callable[[Draw], Call]:
     return draw
 
 
+def fractional(dims: int) -> Callable[[Draw], Call]:
+    """Fractional max pooling, with the random numbers given."""
+
+    def draw(d: Draw) -> Call:
+        kernel = size(d, dims, 1, 3)
+        counts = [d.integer(1, 3) for _ in range(dims)]
+        # PyTorch wants one place more than it needs of volumes.
+        space = [
+            m + k - 1 + d.integer(dims - 2, 3)
+            for m, k in zip(counts, each(kernel, dims), strict=True)
+        ]
+        whole = (*d.one_of((), (1,), (2,)), d.integer(1, 2), *space)
+        planes = (1, *whole)[-dims - 2 : -dims]
+        samples = View(d.values().random((*planes, dims)), lambda t: t.detach(), "constant")
+        ratios = [(m + 0.5) / n for m, n in zip(counts, space, strict=True)]
+        output = {"output_size": counts} if d.flag() else {"output_ratio": ratios}
+        kernel = kernel if isinstance(kernel, int) else each(kernel, dims)
+        return call(
+            d.apart(whole), kernel, return_indices=d.flag(), _random_samples=samples, **output
+        )
+
+    return draw
+
+
 CALLS: dict[str, Callable[[Draw], Call]] = {
     **{f"nn.functional.max_pool{n}d": maximum(n) for n in (1, 2, 3)},
     **{f"nn.functional.avg_pool{n}d": average(n) for n in (1, 2, 3)},
@@ -135,4 +159,5 @@ CALLS: dict[str, Callable[[Draw], Call]] = {
     **{f"nn.functional.adaptive_avg_pool{n}d": adaptive(n, False) for n in (1, 2, 3)},
     **{f"nn.functional.adaptive_max_pool{n}d": adaptive(n, True) for n in (1, 2, 3)},
     **{f"nn.functional.max_unpool{n}d": unpooling(n) for n in (1, 2, 3)},
+    **{f"nn.functional.fractional_max_pool{n}d": fractional(n) for n in (2, 3)},
 }
