@@ -112,7 +112,7 @@ class Pow(Wrapping):
             to_x = grad * slope if y else where(False, grad, 0.0)
         elif wants_x:
             flat = (y == 0) & ((x == 0) | (x != x))
-            to_x = where(flat, 0.0, grad * (y * x ** (y - 1)))
+            to_x = where(flat, 0.0, grad * (y * where(flat, 1.0, x) ** (y - 1)))
         if wants_y and type(x) in (float, int) and x > 0:
             to_y = grad * (out * math.log(x))
         elif wants_y:

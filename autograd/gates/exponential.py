@@ -218,8 +218,9 @@ class Xlogy(BinaryGate):
         wants_x, wants_y = node.inputs
         if type(y) in (float, int) and y > 0:
             return grad * math.log(y), None
-        safe = where((x == 0) & (y <= 0), 1.0, y)
-        return wants_x and grad * log(safe), wants_y and grad * (x / safe)
+        flat = (x == 0) & (y <= 0)
+        safe = where(flat, 1.0, y)
+        return wants_x and grad * log(safe), wants_y and where(flat, 0.0, grad * (x / safe))
 
 
 exp = Exp()

@@ -194,8 +194,10 @@ class Hypot(BinaryGate):
 
     def backward(self, node: Node, grad: Any, out: Any, x: Any, y: Any) -> Any:
         wants_x, wants_y = node.inputs
-        r = where(out == 0, 1.0, out)
-        return wants_x and grad * (x / r), wants_y and grad * (y / r)
+        origin = out == 0
+        r = where(origin, 1.0, out)
+        to_x = wants_x and where(origin, 0.0, grad * (x / r))
+        return to_x, wants_y and where(origin, 0.0, grad * (y / r))
 
 
 class Sinc(Gate):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from drawing import found, made, retyped, with_elements
+from linalg_calls import refuses_halves
 from tables import CALLS
 
 import tapegrad as tg
@@ -36,15 +37,21 @@ def test_a_floating_dtype_stays_what_it_is(name, dtype):
         lambda array: leaves.append(leaf(array)) or leaves[-1],
         tg,
     )
+    if dtype.itemsize == 2 and refuses_halves(name, drawn):
+        with pytest.raises(RuntimeError, match=str(dtype)):
+            found(tg, name)(*args, **kwargs)
+        return
     outputs = [part for part in parts(found(tg, name)(*args, **kwargs)) if part.requires_grad]
-    if "dtype" not in kwargs:
+    if "dtype" not in kwargs and name != "float_power":  # which is float64 always
         assert {part.dtype for part in outputs} <= {dtype}
     if outputs:
         tg.autograd.backward(outputs, [tg.ones_like(part) for part in outputs])
     assert {x.grad.dtype for x in leaves if x.grad is not None} <= {dtype}
 
 
-@pytest.mark.parametrize("name", [name for name in CALLS if hasattr(tg.Tensor, name)])
+@pytest.mark.parametrize(
+    "name", [name for name in CALLS if hasattr(tg.Tensor, name) and name != "where"]
+)  # the method of that has another order
 def test_a_method_is_the_function_of_its_name(name):
     drawn = of_elements(name)
     args, kwargs = made((drawn.args, drawn.kwargs), tg.tensor, tg)
@@ -55,6 +62,12 @@ def test_a_method_is_the_function_of_its_name(name):
         parts(function(*args, **kwargs)), parts(method(*args, **kwargs)), strict=True
     ):
         np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+
+
+def takes_a_tensor(drawn):
+    seen = []
+    made((drawn.args, drawn.kwargs), lambda array: seen.append(array) or tg.tensor(array), tg)
+    return bool(seen)
 
 
 def on(device, name, drawn):
@@ -82,7 +95,8 @@ def test_a_tensor_on_the_gpu_is_computed_with_there(gpu, name):
     drawn = of_elements(name)
     theirs = on("cpu", name, drawn)
     ours = on("cuda", name, drawn)
-    assert {str(result.device) for result in ours} <= {"cuda:0"}
+    if takes_a_tensor(drawn):
+        assert {str(result.device) for result in ours} <= {"cuda:0"}
     for x, y in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(
             x.detach().cpu().numpy(), y.detach().numpy(), rtol=1e-9, atol=1e-12
