@@ -24,6 +24,8 @@ Sizes = tuple[int, ...]
 BLOCK_BYTES = {"numpy": 4 << 20, "cupy": 256 << 20}
 # The fewest rows of a matrix for which a product per place of the kernel is worth its addition.
 LEAST_ROWS = 16
+# The fewest windows of an image that are worth a product by themselves.
+LEAST_WINDOWS = 64
 
 
 def output_size(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
@@ -74,13 +76,17 @@ def convolve(
     array([[ 8., 12.],
            [20., 24.]])
     """
-    windows = _Windows(xp, x.dtype, x.shape, w.shape[2:], stride, padding, dilation, groups)
+    outputs = len(w) // groups
+    window = w.shape[2:], stride, padding, dilation
+    windows = _Windows(xp, x.dtype, x.shape, *window, groups)
     weights = windows.matrices(w)
-    y = xp.empty((len(x), groups, len(w) // groups, math.prod(windows.output)), windows.dtype)
+    y = xp.empty((len(x), groups, outputs, math.prod(windows.output)), windows.dtype)
     for block, columns in windows.columns(x):
-        total = xp.matmul(weights[0], columns[0], out=y[block])
+        total = xp.matmul(weights[0], columns[0], out=None if windows.merged else y[block])
         for weight, column in zip(weights[1:], columns[1:], strict=True):
             total += xp.matmul(weight, column)
+        if windows.merged:
+            y[block] = xp.moveaxis(total.reshape(groups, outputs, -1, y.shape[3]), 2, 0)
     return y.astype(x.dtype, copy=False).reshape(len(x), len(w), *windows.output)
 
 
@@ -98,13 +104,17 @@ def convolve_weight_gradient(
 
     From grad (N, O, *counts) and x (N, C, *size) to dw (O, C/groups, *kernel) in grad's dtype.
     """
-    windows = _Windows(xp, grad.dtype, x.shape, kernel, stride, padding, dilation, groups)
     outputs = grad.shape[1] // groups
+    window = kernel, stride, padding, dilation
+    windows = _Windows(xp, grad.dtype, x.shape, *window, groups)
     # OpenBLAS is quicker at columns times grad than at grad times columns, by up to a half.
     dw = xp.zeros((windows.parts, groups, windows.rows, outputs), windows.dtype)
     for block, columns in windows.columns(x):
         rows = xp.ascontiguousarray(grad[block], windows.dtype)
-        rows = rows.reshape(len(rows), groups, outputs, math.prod(windows.output)).swapaxes(2, 3)
+        rows = rows.reshape(len(rows), groups, outputs, math.prod(windows.output))
+        if windows.merged:
+            rows = xp.moveaxis(rows, 0, 2).reshape(1, groups, outputs, -1)
+        rows = rows.swapaxes(2, 3)
         for part, column in enumerate(columns):
             dw[part] += xp.matmul(column, rows).sum(axis=0)
     return windows.filters(dw).astype(grad.dtype, copy=False)
@@ -231,7 +241,8 @@ class _Windows:
     `output` counts the windows along each axis, `dtype` is for summing. The matrix of windows has a
     row for each place of the kernel in each channel of a group. Where the first axis has stride 1
     and the others make rows enough, the places along it are `parts`, matrices of their own: they
-    are overlapping views of one buffer, so that a 3x3 kernel copies 3 values and not 9.
+    are overlapping views of one buffer, so that a 3x3 kernel copies 3 values and not 9. Where an
+    image alone would make a small product, those of a block are `merged` into one matrix.
     """
 
     def __init__(
@@ -254,7 +265,9 @@ class _Windows:
         self.padded = [n + 2 * m for m, n in zip(padding, size, strict=True)]
 
         inputs = self.channels // groups
+        self.merged = math.prod(self.output) < LEAST_WINDOWS
         split = stride[0] == 1 and kernel[0] > 1 and inputs * math.prod(kernel[1:]) >= LEAST_ROWS
+        split = split and not self.merged
         self.parts = kernel[0] if split else 1
         self.rows = inputs * math.prod(kernel) // self.parts
         # How windows are laid out along each axis: how many places and windows, and the moves.
@@ -290,6 +303,7 @@ class _Windows:
     def columns(self, x: Array) -> Iterator[tuple[slice, list[Array]]]:
         """Blocks of images, each with its matrices (n, groups, rows, windows), one for each part.
 
+        Merged images make one matrix for each group, (1, groups, rows, n * windows).
         The buffers are reused: matrices are valid until the next ones are asked for.
         """
         plane = math.prod(self.output[1:])
@@ -297,39 +311,46 @@ class _Windows:
         starts = [part * self.dilation[0] * plane for part in range(self.parts)]
         values = self.groups * self.rows * lines
         for block in _blocks(self.xp, self.images, values * self.dtype.itemsize):
-            laid = self._laid_out(x[block])
-            laid = laid.reshape(len(laid), self.groups, self.rows, lines)
+            laid, count = self._laid_out(x[block]), block.stop - block.start
+            if self.merged:
+                yield block, [laid.reshape(1, self.groups, self.rows, count * lines)]
+                continue
+            laid = laid.reshape(count, self.groups, self.rows, lines)
             yield block, [laid[..., start : start + windows] for start in starts]
 
     def _laid_out(self, images: Array) -> Array:
-        """Images (n, C, *size) as (n, C, *kernel, *output), one axis after the other from the last.
+        """Images (n, C, *size) as (n, C, *kernel, *output), merged as (C, *kernel, n, *output).
 
-        Moves along the last axis copy short runs, for each line of the images; those along an
-        axis before it copy longer ones, at stride 1 whole planes.
+        One axis is laid out after the other, from the last. Moves along the last axis copy short
+        runs, for each line of the images; those along an axis before it copy longer ones, at
+        stride 1 whole planes.
         """
-        whole, last = slice(None), len(self.padded) - 1
-        rows = images
+        xp, whole, last = self.xp, slice(None), len(self.padded) - 1
+        rows, at = (xp.swapaxes(images, 0, 1), 1) if self.merged else (images, 2)
         places: Sizes = ()  # the kernel's, along the axes laid out so far
         for axis in reversed(range(last + 1)):
             count, windows, moves = self.laid[axis]
             places = (count, *places)
             if count == 1 and windows == self.padded[axis] and (self.bare or axis < last):
-                rows = rows[:, :, None]
+                rows = xp.expand_dims(rows, at)
                 continue
-            before = self.padded[:axis]
             after = [self.laid[later][1] for later in range(axis + 1, last + 1)]
-            shape = len(images), self.channels, *places, *before, windows, *after
+            shape = [len(images), self.channels, *self.padded[:axis], windows, *after]
+            if self.merged:
+                shape[:2] = shape[1::-1]
             inside = self.inside[:axis] if axis == last else (whole,) * axis
-            target, gap = self._buffer(axis, shape), (whole,) * (len(places) - 1)
+            target = self._buffer(axis, (*shape[:at], *places, *shape[at:]))
+            others = (whole,) * (len(places) + 1)
             for place, (source, seen) in enumerate(moves):
-                target[(whole, whole, place, *gap, *inside, seen)] = rows[
-                    (whole, whole, *gap, *(whole,) * axis, source)
+                target[(*others[:at], place, *others[at:], *inside, seen)] = rows[
+                    (*others, *(whole,) * axis, source)
                 ]
             rows = target
         return rows
 
     def _buffer(self, axis: int, shape: tuple[int, ...]) -> Array:
-        """Room for the windows along an axis: zeros at first, as much as the first block needs."""
-        if axis not in self.buffers:
-            self.buffers[axis] = self.xp.zeros(shape, self.dtype)
-        return self.buffers[axis][: shape[0]]
+        """Room for the windows along an axis, zeros at first; the last block may need less."""
+        buffer = self.buffers.get(axis)
+        if buffer is None or buffer.shape != shape:
+            buffer = self.buffers[axis] = self.xp.zeros(shape, self.dtype)
+        return buffer

@@ -299,6 +299,9 @@ def adaptive_avg_pool(xp: Any, x: Array, output: Sizes) -> Array:
     >>> adaptive_avg_pool(np, np.arange(5.0).reshape(1, 1, 5), (3,))
     array([[[0.5, 2. , 3.5]]])
     """
+    if set(output) == {1}:
+        spatial = tuple(range(2, x.ndim))
+        return x.mean(spatial, accumulator(xp, x.dtype), keepdims=True).astype(x.dtype, copy=False)
     axes = [_adaptive(xp, n, count) for n, count in zip(x.shape[2:], output, strict=True)]
     sums = _sums(xp, x, axes)
     sums /= _counts(xp, axes, sums.dtype)
@@ -307,6 +310,8 @@ def adaptive_avg_pool(xp: Any, x: Array, output: Sizes) -> Array:
 
 def adaptive_avg_pool_gradient(xp: Any, grad: Array, size: Sizes) -> Array:
     """The gradient of `sum(grad * adaptive_avg_pool(x))` to x: dx (N, C, *size)."""
+    if set(grad.shape[2:]) == {1}:
+        return xp.broadcast_to(grad / math.prod(size), (*grad.shape[:2], *size)).copy()
     axes = [_adaptive(xp, n, count) for n, count in zip(size, grad.shape[2:], strict=True)]
     return _spread(xp, grad, axes, None)
 

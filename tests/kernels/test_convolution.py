@@ -59,14 +59,16 @@ def images_and_filters(size, kernel, groups, dtype=np.float64, images=3, filters
     return x, w
 
 
-@pytest.fixture(params=["one product", "a product for each place"])
-def parts(request, monkeypatch):
-    """Both forms of the matrix of windows."""
-    least = 1 << 30 if request.param == "one product" else 0
-    monkeypatch.setattr(convolution, "LEAST_ROWS", least)
+@pytest.fixture(params=["an image", "a place of the kernel", "several images"])
+def products(request, monkeypatch):
+    """The forms of the matrix of windows: what there is a product for."""
+    least_rows = 0 if request.param == "a place of the kernel" else 1 << 30
+    least_windows = 1 << 30 if request.param == "several images" else 0
+    monkeypatch.setattr(convolution, "LEAST_ROWS", least_rows)
+    monkeypatch.setattr(convolution, "LEAST_WINDOWS", least_windows)
 
 
-@pytest.mark.usefixtures("parts")
+@pytest.mark.usefixtures("products")
 @pytest.mark.parametrize(("size", "kernel", "stride", "padding", "dilation", "groups"), CASES)
 class TestEveryWindow:
     def test_convolution_is_the_sum_of_its_definition(
@@ -207,7 +209,7 @@ def test_output_size_counts_the_windows_that_fit(axis, count):
 
 
 def test_a_kernel_of_one_place_multiplies_the_images_as_they_are():
-    x, _ = images_and_filters((6, 7), (1, 1), 1)
+    x, _ = images_and_filters((8, 9), (1, 1), 1)
     windows = convolution._Windows(np, x.dtype, x.shape, (1, 1), ONE, NONE, ONE, 1)
     (_, columns), *_ = windows.columns(x)
     assert np.shares_memory(columns[0], x)
