@@ -54,6 +54,26 @@ def positive(d: Draw) -> np.ndarray:
     return x @ np.swapaxes(x, -1, -2) + np.eye(x.shape[-1])
 
 
+def mirrored(view: View) -> View:
+    """The view made symmetric, so that it matters to none which triangle is read."""
+
+    def look(t: Any) -> Any:
+        x = view.look(t)
+        return (x + x.transpose(-1, -2)) / 2
+
+    return View(view.base, look, view.layout)
+
+
+def cut(view: View, upper: bool) -> View:
+    """One triangle of the view, 0 in the other."""
+
+    def look(t: Any) -> Any:
+        x = view.look(t)
+        return x.triu() if upper else x.tril()
+
+    return View(view.base, look, view.layout)
+
+
 def oblong(d: Draw) -> np.ndarray:
     return values(d, batch(d), side(d), side(d))
 
@@ -63,7 +83,8 @@ def of_matrices(draw: Callable[[Draw], np.ndarray], **options: tuple[Any, ...]) 
 
     def row(d: Draw) -> Call:
         chosen = {key: d.one_of(*several) for key, several in options.items() if d.flag()}
-        return call(view(d, draw(d)), **chosen)
+        x = view(d, draw(d))
+        return call(mirrored(x) if draw in (symmetric, positive) else x, **chosen)
 
     return row
 
@@ -76,7 +97,8 @@ def without_sign(vectors: Any) -> Any:
 def eigh(d: Draw) -> Call:
     x = symmetric(d)
     options = {"UPLO": d.one_of("L", "U", "l")} if d.flag() else {}
-    return call(view(d, x), of=lambda result: (result[0], without_sign(result[1])), **options)
+    signless = lambda result: (result[0], without_sign(result[1]))  # noqa: E731
+    return call(mirrored(view(d, x)), of=signless, **options)
 
 
 def first_vectors(result: Any, transposed: bool) -> tuple[Any, ...]:
@@ -159,22 +181,21 @@ def old_triangular(d: Draw) -> Call:
     return call(b, a, upper=upper, transpose=d.flag(), unitriangular=d.flag())
 
 
-def factor(d: Draw, lead: tuple[int, ...], n: int) -> tuple[np.ndarray, dict[str, bool]]:
+def factor(d: Draw, lead: tuple[int, ...], n: int) -> tuple[View, dict[str, bool]]:
     upper = d.flag()
-    x = square(d, lead, n)
     options = {"upper": upper} if upper or d.flag() else {}
-    return np.triu(x) if upper else np.tril(x), options
+    return cut(view(d, square(d, lead, n)), upper), options
 
 
 def cholesky_solve(d: Draw) -> Call:
     n, (first, second) = side(d), broadcasting(d)
     a, options = factor(d, first, n)
-    return call(d.tensor((*second, n, side(d))), view(d, a), **options)
+    return call(d.tensor((*second, n, side(d))), a, **options)
 
 
 def cholesky_inverse(d: Draw) -> Call:
     a, options = factor(d, batch(d), side(d))
-    return call(view(d, a), **options)
+    return call(a, **options)
 
 
 def singular(d: Draw) -> np.ndarray:
@@ -273,13 +294,13 @@ def tolerances(d: Draw) -> dict[str, Any]:
 
 def pinv(d: Draw) -> Call:
     if d.integer(0, 3) == 0:
-        return call(view(d, symmetric(d)), hermitian=True)
+        return call(mirrored(view(d, symmetric(d))), hermitian=True)
     return call(view(d, oblong(d)), **tolerances(d))
 
 
 def matrix_rank(d: Draw) -> Call:
     if d.integer(0, 3) == 0:
-        return call(view(d, symmetric(d)), hermitian=True)
+        return call(mirrored(view(d, symmetric(d))), hermitian=True)
     return call(view(d, singular(d) if d.flag() else oblong(d)), **tolerances(d))
 
 

@@ -214,8 +214,10 @@ def temporal(d: Draw) -> Call:
     if d.flag():
         lengths = (spans, sizes)
     how = {} if d.flag() else {"reduction": d.one_of(*REDUCTIONS)}
+    as_they_are = View(scores, lambda t: t, "plain")
+    normalised = View(scores, lambda t: t.log_softmax(-1), "normalised")
     return call(
-        View(scores, lambda t: t, "plain"), labels, *lengths, blank, **how,
+        d.one_of(as_they_are, normalised), labels, *lengths, blank, **how,
         zero_infinity=True, order=1,  # PyTorch's has no second derivative
     )  # fmt: skip
 
