@@ -19,7 +19,7 @@ from .modes import (
     set_grad_enabled,
 )
 from .operations.creation import as_tensor, from_numpy, tensor
-from .operations.random import Generator, manual_seed
+from .operations.generators import Generator, manual_seed
 from .tape import Tape
 from .tensor import Tensor
 

@@ -23,7 +23,6 @@ from .gates.selection import where
 from .methods import Operations
 from .operations import indexing, shape
 from .operations.creation import as_tensor
-from .operations.random import Generator, default_generator
 from .versions import mark_written
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -345,29 +344,6 @@ class InPlace(Operations):
     def zero_(self) -> Any:
         """0 everywhere, in place."""
         return self.copy_(0)
-
-    def _drawn(self, kind: str, generator: Generator | None) -> Any:
-        stream = (generator or default_generator(self.device)).stream
-        drawn = getattr(stream, kind)(self.shape, dtype=arrays.wide(self.dtype).type)
-        return engine.wrap(np.asarray(drawn) if isinstance(drawn, float) else drawn)
-
-    def uniform_(
-        self, low: Any = 0.0, high: Any = 1.0, *, generator: Generator | None = None
-    ) -> Any:
-        """Numbers uniform on [low, high), in place."""
-        return self._write(
-            "uniform_",
-            lambda: self._drawn("random", generator) * (high - low) + low,
-        )
-
-    def normal_(
-        self, mean: Any = 0.0, std: Any = 1.0, *, generator: Generator | None = None
-    ) -> Any:
-        """Normal numbers of a mean and a standard deviation, in place."""
-        return self._write(
-            "normal_",
-            lambda: self._drawn("standard_normal", generator) * std + mean,
-        )
 
 
 def _fits(source: np.dtype, target: np.dtype) -> bool:

@@ -16,14 +16,14 @@ from . import arrays, engine
 from .arrays import FLOATS, HALVES, Array, as_dtype, bool_, float32
 from .backward import backward
 from .engine import Leaf, Node, cast, describe
+from .fillers import Fillers
 from .gates import copies
-from .in_place import InPlace
 from .interop import NumpyProtocols
 from .operations import joining
 from .operations.creation import require_gradient, to_array
 
 
-class Tensor(InPlace, NumpyProtocols):
+class Tensor(Fillers, NumpyProtocols):
     """An array of one dtype on one device; what it computes is recorded if a gradient is wanted.
 
     data           a number, nested lists, an array (shared where possible) or another tensor
@@ -124,6 +124,21 @@ class Tensor(InPlace, NumpyProtocols):
     def numel(self) -> int:
         """How many elements there are."""
         return self._data.size
+
+    nelement = numel
+    ndimension = dim
+
+    def element_size(self) -> int:
+        """Bytes of one element."""
+        return self._data.dtype.itemsize
+
+    def is_signed(self) -> bool:
+        """Whether the elements can be negative."""
+        return self._data.dtype.kind not in "ub"
+
+    def get_device(self) -> int:
+        """The number of the GPU it lives on, -1 for the CPU."""
+        return -1 if self.device.index is None else self.device.index
 
     def is_floating_point(self) -> bool:
         """Whether the elements are floats."""

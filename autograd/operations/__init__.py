@@ -9,14 +9,17 @@ from . import (
     diagonals,
     distances,
     exponential,
+    generators,
     indexing,
     joining,
+    kinds,
     linalg,
     logic,
     matrices,
     positions,
     products,
     random,
+    ranges,
     reductions,
     repeating,
     rounding,
@@ -37,13 +40,16 @@ from .creation import *
 from .diagonals import *
 from .distances import *
 from .exponential import *
+from .generators import *
 from .indexing import *
 from .joining import *
+from .kinds import *
 from .logic import *
 from .matrices import *
 from .positions import *
 from .products import *
 from .random import *
+from .ranges import *
 from .reductions import *
 from .repeating import *
 from .rounding import *
@@ -65,13 +71,16 @@ __all__ = [
     *diagonals.__all__,
     *distances.__all__,
     *exponential.__all__,
+    *generators.__all__,
     *indexing.__all__,
     *joining.__all__,
+    *kinds.__all__,
     *logic.__all__,
     *matrices.__all__,
     *positions.__all__,
     *products.__all__,
     *random.__all__,
+    *ranges.__all__,
     *reductions.__all__,
     *repeating.__all__,
     *rounding.__all__,

@@ -12,25 +12,28 @@ import numpy as np
 
 from tapegrad.autograd import arrays
 from tapegrad.autograd.arrays import FLOATS, INTEGERS, MODULES, Array, as_dtype, get_default_dtype
-from tapegrad.autograd.engine import Leaf, Variable, cast, wrap
-from tapegrad.autograd.errors import ArgumentError
+from tapegrad.autograd.engine import Leaf, Variable, array_of, cast, describe, wrap
+from tapegrad.autograd.errors import ArgumentError, ShapeError
 from tapegrad.autograd.gates.copies import move
+from tapegrad.autograd.gates.selection import where
 
-from .arguments import check_tensor, shape_of
+from .arguments import check_tensor, shape_of, sizes_of
 
 __all__ = [
-    "arange",
     "as_tensor",
+    "asarray",
     "empty",
     "empty_like",
     "eye",
+    "fill",
     "from_dlpack",
     "from_numpy",
+    "frombuffer",
     "full",
     "full_like",
-    "linspace",
     "ones",
     "ones_like",
+    "scalar_tensor",
     "tensor",
     "zeros",
     "zeros_like",
@@ -173,34 +176,104 @@ def from_dlpack(array: Any) -> Any:
     return wrap(arrays.cuda_module().from_dlpack(array))
 
 
-def _filled(
-    name: str, size: tuple[Any, ...], dtype: Any, device: Any, requires_grad: bool, fill: str
+def asarray(
+    obj: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    copy: bool | None = None,
+    requires_grad: bool = False,
 ) -> Any:
-    shape = shape_of(name, size)
+    """`obj` as a tensor off the tape: its memory shared where that can be, unless `copy`.
+
+    With `copy=False` it is an error if the memory cannot be shared.
+
+    >>> import tapegrad as tg
+    >>> tg.asarray([1, 2])
+    tensor([1, 2])
+    """
+    given = array_of(obj)
+    array = to_array("asarray", given, dtype, device, copy=bool(copy))
+    if copy is False and not (hasattr(given, "__array__") and np.shares_memory(array, given)):
+        raise ArgumentError("asarray: this needs a copy; leave out copy=False")
+    return finish(array, requires_grad)
+
+
+def frombuffer(
+    buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, requires_grad: bool = False
+) -> Any:
+    """A tensor that shares the memory of a buffer, read as `count` elements from a byte on.
+
+    >>> import tapegrad as tg
+    >>> tg.frombuffer(bytearray([1, 2, 3]), dtype=tg.uint8, offset=1)
+    tensor([2, 3], dtype=uint8)
+    """
+    return finish(np.frombuffer(buffer, as_dtype(dtype), count, offset), requires_grad)
+
+
+def scalar_tensor(
+    s: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Any:
+    """A tensor of one number and no dimensions, of the default dtype unless given.
+
+    >>> import tapegrad as tg
+    >>> tg.scalar_tensor(3)
+    tensor(3.)
+    """
+    wanted = get_default_dtype() if dtype is None else dtype
+    return tensor(s, dtype=wanted, device=device, requires_grad=requires_grad)
+
+
+def sized(name: str, sizes: tuple[Any, ...], size: Any) -> tuple[int, ...]:
+    """A shape given as several ints, as one sequence, or by its name."""
+    named = {} if size is None else {"size": size}
+    shape = shape_of(name, tuple(sizes_of(name, "size", sizes, named)))
     if min(shape, default=0) < 0:
         raise ArgumentError(f"{name}: sizes must not be negative, got {shape}")
+    return shape
+
+
+def _filled(name: str, shape: tuple[int, ...], dtype: Any, device: Any, requires_grad: bool) -> Any:
     wanted = get_default_dtype() if dtype is None else as_dtype(dtype)
-    return finish(getattr(arrays.module_for(device), fill)(shape, wanted), requires_grad)
+    return finish(getattr(arrays.module_for(device), name)(shape, wanted), requires_grad)
 
 
-def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+def zeros(
+    *sizes: Any,
+    size: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
     """Zeros of a shape given as ints or as one tuple. Likewise `ones` and `empty` (not set).
 
     >>> import tapegrad as tg
     >>> tg.zeros(2, 3).shape
     (2, 3)
     """
-    return _filled("zeros", size, dtype, device, requires_grad, "zeros")
+    return _filled("zeros", sized("zeros", sizes, size), dtype, device, requires_grad)
 
 
-def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+def ones(
+    *sizes: Any,
+    size: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
     """Ones of a shape given as ints or as one tuple."""
-    return _filled("ones", size, dtype, device, requires_grad, "ones")
+    return _filled("ones", sized("ones", sizes, size), dtype, device, requires_grad)
 
 
-def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+def empty(
+    *sizes: Any,
+    size: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
     """Memory of a shape, its values not set."""
-    return _filled("empty", size, dtype, device, requires_grad, "empty")
+    return _filled("empty", sized("empty", sizes, size), dtype, device, requires_grad)
 
 
 def full(
@@ -260,55 +333,22 @@ def full_like(
     requires_grad: bool = False,
 ) -> Any:
     """One value everywhere, in the shape, dtype and device of `input`."""
-    result = _like(input, "full_like", "empty", dtype, device, False)
-    result._data[...] = fill_value
-    return require_gradient(result) if requires_grad else result
+    data = check_tensor("full_like", input)._data
+    return full(data.shape, fill_value, **_new(input, dtype, device), requires_grad=requires_grad)
 
 
-def arange(
-    start: float,
-    end: float | None = None,
-    step: float = 1,
-    *,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Any:
-    """`start`, `start + step`, ... up to but without `end`; `arange(end)` starts at 0.
+def fill(input: Any, value: Any) -> Any:
+    """`input` with one value everywhere; the gradient of `input` is 0, a tensor's the sum.
 
     >>> import tapegrad as tg
-    >>> tg.arange(4), tg.arange(0, 1, 0.25)
-    (tensor([0, 1, 2, 3]), tensor([0.0000, 0.2500, 0.5000, 0.7500]))
+    >>> tg.fill(tg.zeros(2), 3)
+    tensor([3., 3.])
     """
-    if end is None:
-        start, end = 0, start
-    if step == 0 or (end - start) * step < 0:
-        raise RuntimeError(f"arange: cannot step from {start} to {end} by {step}")
-    floats = any(isinstance(value, float) for value in (start, end, step))
-    wanted = as_dtype(dtype) if dtype is not None else get_default_dtype() if floats else None
-    return finish(arrays.module_for(device).arange(start, end, step, dtype=wanted), requires_grad)
-
-
-def linspace(
-    start: float,
-    end: float,
-    steps: int,
-    *,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Any:
-    """`steps` evenly spaced values from `start` to `end`, both included.
-
-    >>> import tapegrad as tg
-    >>> tg.linspace(0, 1, 3)
-    tensor([0.0000, 0.5000, 1.0000])
-    """
-    wanted = get_default_dtype() if dtype is None else as_dtype(dtype)
-    if steps < 0:
-        raise ArgumentError(f"linspace: steps must not be negative, got {steps}")
-    xp = arrays.module_for(device)
-    return finish(xp.linspace(start, end, steps).astype(wanted), requires_grad)
+    data = check_tensor("fill", input)._data
+    if isinstance(value, Variable) and value._data.ndim:
+        raise ShapeError(f"fill: the value must be a number, got {describe(value)}")
+    wanted = as_tensor(value, data.dtype, arrays.device_of(data))
+    return where(True, wanted, input)
 
 
 def eye(
@@ -330,3 +370,74 @@ def eye(
         raise ArgumentError(f"eye: sizes must not be negative, got {n} and {m}")
     wanted = get_default_dtype() if dtype is None else as_dtype(dtype)
     return finish(arrays.module_for(device).eye(n, m, dtype=wanted), requires_grad)
+
+
+# Methods of a tensor, which give its dtype and its device to what they make.
+
+
+def _new(input: Any, dtype: Any, device: Any) -> dict[str, Any]:
+    return {
+        "dtype": input._data.dtype if dtype is None else dtype,
+        "device": arrays.device_of(input._data) if device is None else device,
+    }
+
+
+def new_zeros(
+    input: Any,
+    *sizes: Any,
+    size: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
+    """Zeros of a shape, of the dtype and on the device of this tensor.
+
+    >>> import tapegrad as tg
+    >>> tg.ones(2, dtype=tg.int32).new_zeros(3)
+    tensor([0, 0, 0], dtype=int32)
+    """
+    return zeros(*sizes, size=size, **_new(input, dtype, device), requires_grad=requires_grad)
+
+
+def new_ones(
+    input: Any,
+    *sizes: Any,
+    size: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
+    """Ones of a shape, of the dtype and on the device of this tensor."""
+    return ones(*sizes, size=size, **_new(input, dtype, device), requires_grad=requires_grad)
+
+
+def new_empty(
+    input: Any,
+    *sizes: Any,
+    size: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
+    """Memory of a shape, its values not set, of the dtype and on the device of this tensor."""
+    return empty(*sizes, size=size, **_new(input, dtype, device), requires_grad=requires_grad)
+
+
+def new_full(
+    input: Any,
+    size: Any,
+    fill_value: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
+    """One value everywhere, of the dtype and on the device of this tensor."""
+    return full(size, fill_value, **_new(input, dtype, device), requires_grad=requires_grad)
+
+
+def new_tensor(
+    input: Any, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Any:
+    """A tensor with a copy of `data`, of the dtype and on the device of this one."""
+    return tensor(data, **_new(input, dtype, device), requires_grad=requires_grad)

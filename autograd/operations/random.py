@@ -2,130 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from tapegrad.autograd import arrays
-from tapegrad.autograd.arrays import Array, as_dtype, float32, float64, get_default_dtype, wide
-from tapegrad.autograd.engine import array_of
-from tapegrad.autograd.errors import ArgumentError
+from tapegrad.autograd.arrays import (
+    FLOATS,
+    INTEGERS,
+    Array,
+    as_dtype,
+    float32,
+    float64,
+)
+from tapegrad.autograd.engine import array_of, describe, needs_gradient, wrap
+from tapegrad.autograd.errors import ArgumentError, DtypeError, ShapeError
+from tapegrad.autograd.gates.selection import where
 
-from .arguments import check_tensor, shape_of
-from .creation import finish
+from .arguments import check_tensor
+from .creation import finish, sized
+from .generators import Generator, draw, stream_of
 
 __all__ = [
-    "Generator",
     "bernoulli",
-    "manual_seed",
+    "binomial",
+    "multinomial",
     "normal",
+    "poisson",
     "rand",
     "rand_like",
     "randint",
+    "randint_like",
     "randn",
     "randn_like",
     "randperm",
 ]
 
 
-class Generator:
-    """A stream of random numbers on a device; the same seed gives the same numbers.
-
-    >>> import tapegrad as tg
-    >>> g = tg.Generator().manual_seed(0)
-    >>> a = tg.rand(3, generator=g)
-    >>> bool((a == tg.rand(3, generator=g.manual_seed(0))).all())
-    True
-    """
-
-    def __init__(self, device: Any = "cpu") -> None:
-        self.device = arrays.device(device)
-        self._module = arrays.module_for(self.device)
-        self.seed()
-
-    def manual_seed(self, seed: int) -> Generator:
-        """Start the stream that belongs to `seed` (any integer); returns the generator."""
-        self._seed = int(seed)
-        self.stream = self._module.random.default_rng(self._seed % 2**64)
-        return self
-
-    def seed(self) -> int:
-        """Start a stream at a seed nobody knows, and return that seed."""
-        self.manual_seed(int(np.random.SeedSequence().entropy) % 2**63)  # type: ignore[arg-type]
-        return self._seed
-
-    def initial_seed(self) -> int:
-        """The seed the stream was started with."""
-        return self._seed
-
-    def get_state(self) -> Any:
-        """Where the stream is, to come back to with `set_state`."""
-        return self.stream.bit_generator.state
-
-    def set_state(self, state: Any) -> None:
-        """Go back to where the stream was at `get_state`."""
-        self.stream.bit_generator.state = state
-
-
-_default: dict[str, Generator] = {}
-_seed: int | None = None
-
-
-def default_generator(device: Any = None) -> Generator:
-    """The generator that random functions use on a device when given none."""
-    key = str(arrays.device(device or "cpu"))
-    if key not in _default:
-        _default[key] = Generator(key)
-        if _seed is not None:
-            _default[key].manual_seed(_seed)
-    return _default[key]
-
-
-def manual_seed(seed: int) -> Generator:
-    """Seed the default generator of every device; returns the CPU's.
-
-    >>> import tapegrad as tg
-    >>> _ = tg.manual_seed(1); a = tg.rand(2)
-    >>> _ = tg.manual_seed(1); bool((a == tg.rand(2)).all())
-    True
-    """
-    global _seed
-    _seed = int(seed)
-    for generator in _default.values():
-        generator.manual_seed(_seed)
-    return default_generator()
-
-
-def _draw(
-    name: str,
-    kind: str,
-    shape: tuple[int, ...],
-    dtype: Any,
-    device: Any,
-    generator: Generator | None,
-) -> Array:
-    """Uniform ("random") or normal ("standard_normal") numbers in the dtype asked for."""
-    if min(shape, default=0) < 0:
-        raise ArgumentError(f"{name}: sizes must not be negative, got {shape}")
-    wanted = get_default_dtype() if dtype is None else as_dtype(dtype)
-    if wanted not in arrays.FLOATS:
-        raise RuntimeError(f"{name}: needs a floating dtype, got {wanted}")
-    if generator is None:
-        generator = default_generator(device)
-    elif device is not None and generator.device != arrays.device(device):
-        raise RuntimeError(
-            f"{name}: the generator is on {generator.device} but the tensor is to be on {device}"
-        )
-    drawn = wide(wanted) if wanted != float64 else float64
-    return getattr(generator.stream, kind)(shape, dtype=drawn.type).astype(wanted, copy=False)
+def _constant(drawn: Array, *inputs: Any) -> Any:
+    """What was drawn, with a gradient of 0 for the inputs that want one, as in PyTorch."""
+    result = wrap(drawn)
+    for value in inputs:
+        if needs_gradient(value):
+            result = where(True, result, value)
+    return result
 
 
 def rand(
-    *size: Any,
+    *sizes: Any,
+    size: Any = None,
+    generator: Generator | None = None,
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
-    generator: Generator | None = None,
 ) -> Any:
     """Uniform on [0, 1), of a shape given as ints or as one tuple.
 
@@ -133,60 +63,98 @@ def rand(
     >>> tg.rand(2, 3).shape
     (2, 3)
     """
-    shape = shape_of("rand", size)
-    return finish(_draw("rand", "random", shape, dtype, device, generator), requires_grad)
+    shape = sized("rand", sizes, size)
+    return finish(draw("rand", "random", shape, dtype, device, generator), requires_grad)
 
 
 def randn(
-    *size: Any,
+    *sizes: Any,
+    size: Any = None,
+    generator: Generator | None = None,
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
-    generator: Generator | None = None,
 ) -> Any:
     """Normal with mean 0 and variance 1, of a shape given as ints or as one tuple."""
-    shape = shape_of("randn", size)
-    return finish(_draw("randn", "standard_normal", shape, dtype, device, generator), requires_grad)
+    shape = sized("randn", sizes, size)
+    return finish(draw("randn", "standard_normal", shape, dtype, device, generator), requires_grad)
 
 
 def randint(
-    low: int,
-    high: int | None = None,
-    size: Any = (),
+    low: Any = None,
+    high: Any = None,
+    size: Any = None,
     *,
+    generator: Generator | None = None,
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
-    generator: Generator | None = None,
 ) -> Any:
-    """Integers from `low` up to but without `high`; `randint(high, size=...)` starts at 0.
+    """Integers from `low` up to but without `high`; `randint(high, size)` starts at 0.
 
     >>> import tapegrad as tg
     >>> tg.randint(0, 10, (4,)).dtype
     dtype('int64')
     """
-    if isinstance(high, (tuple, list)):
+    if isinstance(high, Sequence) and size is None:
         high, size = None, high
     if high is None:
-        low, high = 0, low
-    if high <= low:
-        raise RuntimeError(f"randint: high must be above low, got low={low}, high={high}")
-    stream = (generator or default_generator(device)).stream
-    drawn = stream.integers(low, high, shape_of("randint", (tuple(size),)))
-    drawn = np.asarray(drawn) if isinstance(drawn, (int, np.generic)) else drawn
+        low, high = None, low
+    if size is None or high is None:
+        raise TypeError("randint: expected randint(high, size) or randint(low, high, size)")
+    shape = sized("randint", (), size)
     wanted = arrays.int64 if dtype is None else as_dtype(dtype)
-    return finish(drawn.astype(wanted, copy=False), requires_grad)
+    return finish(
+        integers("randint", int(low or 0), int(high), shape, wanted, device, generator),
+        requires_grad,
+    )
 
 
-def randperm(n: int, *, device: Any = None, generator: Generator | None = None) -> Any:
+def integers(
+    name: str,
+    low: int,
+    high: int,
+    shape: tuple[int, ...],
+    dtype: np.dtype,
+    device: Any,
+    generator: Generator | None,
+) -> Array:
+    """Integers of [low, high), which the dtype must hold."""
+    if high <= low:
+        raise RuntimeError(f"{name}: high must be above low, got low={low}, high={high}")
+    if dtype not in FLOATS:
+        least, most = (
+            (0, 1) if dtype not in INTEGERS else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+        )
+        if low < least or high - 1 > most:
+            raise ArgumentError(f"{name}: {dtype} holds {least} to {most}, not {low} to {high - 1}")
+    stream = stream_of(name, device, generator)
+    drawn = stream.integers(low, high, shape)
+    drawn = np.asarray(drawn) if isinstance(drawn, (int, np.generic)) else drawn
+    return drawn.astype(dtype, copy=False)
+
+
+def randperm(
+    n: int,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = arrays.int64,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
     """The integers 0 to n - 1 in random order.
 
     >>> import tapegrad as tg
     >>> sorted(tg.randperm(4).tolist())
     [0, 1, 2, 3]
     """
-    stream = (generator or default_generator(device)).stream
-    return finish(stream.permutation(n), False)
+    if n < 0:
+        raise ArgumentError(f"randperm: n must not be negative, got {n}")
+    stream = stream_of("randperm", device, generator)
+    # CuPy's streams have no permutations, but the order of random numbers is one.
+    on_cpu = hasattr(stream, "permutation")
+    drawn = stream.permutation(n) if on_cpu else stream.random(n).argsort()
+    return finish(drawn.astype(as_dtype(dtype), copy=False), requires_grad)
 
 
 def normal(
@@ -194,10 +162,10 @@ def normal(
     std: Any = 1.0,
     size: Any = None,
     *,
+    generator: Generator | None = None,
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
-    generator: Generator | None = None,
 ) -> Any:
     """Normal with a mean and a standard deviation: numbers with a `size`, or tensors.
 
@@ -206,17 +174,24 @@ def normal(
     ((3,), (2, 2))
     """
     centre, spread = array_of(mean), array_of(std)
-    if np.any(spread < 0):
-        raise ArgumentError(f"normal: std must not be negative, got {np.min(spread)}")
+    negative = spread < 0
+    if bool(negative.any() if hasattr(negative, "any") else negative):
+        raise ArgumentError(f"normal: std must not be negative, got {spread}")
+    tensors = [value for value in (centre, spread) if hasattr(value, "dtype")]
     if size is None:
+        if not tensors:
+            raise TypeError("normal: a mean and a std that are numbers need a size")
         size = np.broadcast_shapes(np.shape(centre), np.shape(spread))
-    if dtype is None:
-        dtype = next((v.dtype for v in (centre, spread) if hasattr(v, "dtype")), None)
-    drawn = _draw("normal", "standard_normal", tuple(size), dtype, device, generator)
-    return finish((drawn * spread + centre).astype(drawn.dtype, copy=False), requires_grad)
+    if tensors and dtype is None:
+        dtype = tensors[0].dtype
+    if tensors and device is None:
+        device = arrays.device_of(tensors[0])
+    drawn = draw("normal", "standard_normal", sized("normal", (), size), dtype, device, generator)
+    drawn = (drawn * spread + centre).astype(drawn.dtype, copy=False)
+    return _constant(drawn, mean, std) if tensors else finish(drawn, requires_grad)
 
 
-def bernoulli(input: Any, p: float | None = None, *, generator: Generator | None = None) -> Any:
+def bernoulli(input: Any, p: Any = None, *, generator: Generator | None = None) -> Any:
     """1 with the probability given by each element of `input` (or by `p`), else 0.
 
     >>> import tapegrad as tg
@@ -224,27 +199,164 @@ def bernoulli(input: Any, p: float | None = None, *, generator: Generator | None
     tensor([0., 1.])
     """
     data = check_tensor("bernoulli", input)._data
-    chances = data if p is None else np.asarray(array_of(p))
-    if chances.size and not ((chances >= 0) & (chances <= 1)).all():
+    if p is None and data.dtype not in FLOATS:
+        raise DtypeError(f"bernoulli: probabilities must be floating, got {describe(input)}")
+    return _constant(trials("bernoulli", data, data if p is None else p, generator), input)
+
+
+def trials(name: str, like: Array, p: Any, generator: Generator | None) -> Array:
+    """1 with a probability, else 0, in the shape and dtype and on the device of an array."""
+    chances = array_of(p)
+    low, high = (chances.min(), chances.max()) if getattr(chances, "size", 0) else (p, p)
+    if getattr(chances, "size", 1) and not (bool(low >= 0) and bool(high <= 1)):
         raise ArgumentError(
-            f"bernoulli: probabilities must be from 0 to 1, got {chances.min()} to {chances.max()}"
+            f"{name}: probabilities must be from 0 to 1, got {float(low)} to {float(high)}"
         )
-    where = arrays.device_of(data)
-    drawn = _draw("bernoulli", "random", data.shape, float32, where, generator)
-    return finish((drawn < chances).astype(data.dtype), False)
+    drawn = draw(name, "random", like.shape, float32, arrays.device_of(like), generator)
+    return (drawn < chances).astype(like.dtype)
 
 
-def rand_like(input: Any, *, dtype: Any = None, generator: Generator | None = None) -> Any:
+def poisson(input: Any, generator: Generator | None = None) -> Any:
+    """Counts of a Poisson distribution, with the rate given by each element of `input`.
+
+    >>> import tapegrad as tg
+    >>> tg.poisson(tg.zeros(2))
+    tensor([0., 0.])
+    """
+    rates = check_tensor("poisson", input)._data
+    if rates.dtype not in FLOATS:
+        raise DtypeError(f"poisson: the rates must be floating, got {describe(input)}")
+    if rates.size and not bool((rates >= 0).all()):
+        raise ArgumentError("poisson: the rates must not be negative")
+    stream = stream_of("poisson", arrays.device_of(rates), generator)
+    drawn = stream.poisson(rates.astype(float64))
+    return _constant(np.asarray(drawn) if isinstance(drawn, int) else drawn, input).to(rates.dtype)
+
+
+def binomial(count: Any, prob: Any, generator: Generator | None = None) -> Any:
+    """How many of `count` trials succeed, each with probability `prob`; both broadcast.
+
+    >>> import tapegrad as tg
+    >>> tg.binomial(tg.tensor([3.0, 5.0]), tg.tensor([0.0, 1.0]))
+    tensor([0., 5.])
+    """
+    counts, chances = check_tensor("binomial", count)._data, check_tensor("binomial", prob)._data
+    if counts.dtype not in FLOATS or chances.dtype != counts.dtype:
+        raise DtypeError(
+            f"binomial: expected one floating dtype, got {describe(count)} and {describe(prob)}"
+        )
+    if chances.size and not bool(((chances >= 0) & (chances <= 1)).all()):
+        raise ArgumentError("binomial: probabilities must be from 0 to 1")
+    stream = stream_of("binomial", arrays.device_of(counts), generator)
+    drawn = stream.binomial(counts.astype(arrays.int64), chances.astype(float64))
+    return _constant(np.asarray(drawn) if isinstance(drawn, int) else drawn, prob).to(counts.dtype)
+
+
+def multinomial(
+    input: Any,
+    num_samples: int,
+    replacement: bool = False,
+    *,
+    generator: Generator | None = None,
+) -> Any:
+    """Indices drawn with the probabilities that weights are in proportion to.
+
+    input        weights (C,) or (N, C), finite and not negative; a row need not sum to 1
+    num_samples  how many for each row; without replacement at most as many as weights above 0
+    replacement  whether an index may be drawn twice
+
+    >>> import tapegrad as tg
+    >>> tg.multinomial(tg.tensor([0.0, 3.0, 1.0]), 2).sort().values
+    tensor([1, 2])
+    """
+    weights = check_tensor("multinomial", input)._data
+    if weights.dtype not in FLOATS:
+        raise DtypeError(f"multinomial: the weights must be floating, got {describe(input)}")
+    if weights.ndim not in (1, 2) or not weights.shape[-1]:
+        raise ShapeError(f"multinomial: expected weights (C,) or (N, C), got {describe(input)}")
+    if num_samples <= 0 or (not replacement and num_samples > weights.shape[-1]):
+        raise ArgumentError(
+            f"multinomial: cannot draw {num_samples} of {weights.shape[-1]}"
+            + ("" if replacement else " without replacement")
+        )
+    xp = arrays.module_of(weights)
+    rows = weights.reshape(-1, weights.shape[-1]).astype(float64)
+    if not bool(xp.isfinite(rows).all()) or bool((rows < 0).any()):
+        raise ArgumentError("multinomial: the weights must be finite and not negative")
+    enough = (rows > 0).sum(1) >= (1 if replacement else num_samples)
+    if not bool(enough.all()):
+        raise ArgumentError("multinomial: a row has too few weights above 0")
+    stream = stream_of("multinomial", arrays.device_of(weights), generator)
+    if replacement:
+        found = _with_replacement(xp, rows, int(num_samples), stream)
+    else:  # who arrives first, each at a rate of its own (Efraimidis and Spirakis, 2006)
+        with np.errstate(divide="ignore"):
+            arrival = stream.standard_exponential(rows.shape) / rows
+        found = xp.argsort(arrival, axis=1)[:, :num_samples]
+    return wrap(found.reshape(*weights.shape[:-1], num_samples).astype(arrays.int64, copy=False))
+
+
+def _with_replacement(xp: Any, rows: Array, count: int, stream: Any) -> Array:
+    """Where uniform numbers fall between the cumulative weights, all rows in one search."""
+    ends = xp.cumsum(rows, axis=1)
+    lines = xp.arange(len(rows))[:, None]
+    ends = ends / ends[:, -1:] + lines
+    at = xp.minimum(stream.random((len(rows), count)), 1 - 2.0**-32) + lines
+    found = xp.searchsorted(ends.reshape(-1), at.reshape(-1), side="right")
+    return found.reshape(len(rows), count) - lines * rows.shape[1]
+
+
+def _like(name: str, input: Any, dtype: Any, device: Any) -> dict[str, Any]:
+    """The shape, and the dtype and device unless given, of a tensor."""
+    data = check_tensor(name, input)._data
+    return {
+        "size": data.shape,
+        "dtype": data.dtype if dtype is None else dtype,
+        "device": arrays.device_of(data) if device is None else device,
+    }
+
+
+def rand_like(
+    input: Any,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
     """Uniform on [0, 1) in the shape, dtype and device of `input`."""
-    data = check_tensor("rand_like", input)._data
-    return rand(
-        data.shape, dtype=dtype or data.dtype, device=arrays.device_of(data), generator=generator
-    )
+    like = _like("rand_like", input, dtype, device)
+    return rand(**like, generator=generator, requires_grad=requires_grad)
 
 
-def randn_like(input: Any, *, dtype: Any = None, generator: Generator | None = None) -> Any:
+def randn_like(
+    input: Any,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
     """Normal with mean 0 and variance 1 in the shape, dtype and device of `input`."""
-    data = check_tensor("randn_like", input)._data
-    return randn(
-        data.shape, dtype=dtype or data.dtype, device=arrays.device_of(data), generator=generator
-    )
+    like = _like("randn_like", input, dtype, device)
+    return randn(**like, generator=generator, requires_grad=requires_grad)
+
+
+def randint_like(
+    input: Any,
+    low: Any = None,
+    high: Any = None,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
+    """Integers of [low, high) in the shape, dtype and device of `input`; `low` is 0 if left out.
+
+    >>> import tapegrad as tg
+    >>> tg.randint_like(tg.zeros(2), 5).dtype
+    dtype('float32')
+    """
+    like = _like("randint_like", input, dtype, device)
+    return randint(low, high, **like, generator=generator, requires_grad=requires_grad)

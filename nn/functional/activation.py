@@ -8,6 +8,7 @@ from typing import Any
 
 from tapegrad.autograd import Tensor
 from tapegrad.autograd import operations as ops
+from tapegrad.autograd.arrays import wide
 from tapegrad.autograd.errors import ArgumentError, ShapeError
 from tapegrad.autograd.gates import activation as gates
 from tapegrad.autograd.operations.arguments import normalize_dim, numpy_names
@@ -205,7 +206,8 @@ def gumbel_softmax(
     >>> F.gumbel_softmax(tg.zeros(2, 3), hard=True).sum(1).tolist()
     [1.0, 1.0]
     """
-    drawn = float_tensor("gumbel_softmax", logits)._drawn("standard_exponential", None)
+    float_tensor("gumbel_softmax", logits)
+    drawn = ops.empty_like(logits.detach(), dtype=wide(logits.dtype)).exponential_()
     soft = ops.softmax((logits - ops.log(drawn).to(logits.dtype)) / tau, dim)
     if not hard:
         return soft

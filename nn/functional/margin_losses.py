@@ -165,7 +165,7 @@ def multilabel_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean
     counts = xp.cumsum(right < 0, axis=1) == 0
     if bool((counts & (right >= classes)).any()) or bool((right < -1).any()):
         raise IndexError(f"{name}: targets must be classes from 0 to {classes - 1}, or -1")
-    most = int(counts.sum(axis=1).max(initial=0))
+    most = int(counts.sum(axis=1).max()) if counts.size else 0
     right, counts = xp.where(counts, right, 0)[:, :most], counts[:, :most]
     is_wrong = xp.ones((right.shape[0], classes), bool)
     rows = xp.broadcast_to(xp.arange(right.shape[0])[:, None], right.shape)

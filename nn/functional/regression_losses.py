@@ -201,25 +201,24 @@ def gaussian_nll_loss(
     """
     check_reduction("gaussian_nll_loss", reduction)
     check_tensor("gaussian_nll_loss", input)
-    if isinstance(var, (int, float)):
-        var = ops.full_like(input, float(var))
-    too_small = bool((var.detach() < eps).any())
-    if too_small and bool((var.detach() < 0).any()):
+    variance = ops.full_like(input, float(var)) if isinstance(var, (int, float)) else var
+    too_small = bool((variance.detach() < eps).any())
+    if too_small and bool((variance.detach() < 0).any()):
         raise ArgumentError("gaussian_nll_loss: var must not be negative")
     shape = input.shape
-    if var.shape != shape:
-        if var.shape == shape[:-1]:
-            var = var.unsqueeze(-1)
-        elif var.ndim != len(shape) or [
-            m for n, m in zip(shape, var.shape, strict=True) if n != m
+    if variance.shape != shape:
+        if variance.shape == shape[:-1]:
+            variance = variance.unsqueeze(-1)
+        elif variance.ndim != len(shape) or [
+            m for n, m in zip(shape, variance.shape, strict=True) if n != m
         ] != [1]:
             raise ArgumentError(
-                f"gaussian_nll_loss: var {describe(var)} does not fit the input {describe(input)}"
+                f"gaussian_nll_loss: var {describe(variance)} does not fit {describe(input)}"
             )
     if too_small:  # what is missing is added as a constant, so that the gradient passes
-        short = eps - var.detach()
-        var = var + ops.where(short > 0, short, 0.0)
-    losses = (ops.log(var) + ops.square(input - target) / var) * 0.5
+        short = eps - variance.detach()
+        variance = variance + ops.where(short > 0, short, 0.0)
+    losses = (ops.log(variance) + ops.square(input - target) / variance) * 0.5
     if full:
         losses = losses + 0.5 * math.log(2 * math.pi)
     return reduced("gaussian_nll_loss", losses, reduction)

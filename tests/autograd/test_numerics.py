@@ -400,7 +400,11 @@ FLOATING = {
     "where": (lambda x: tg.where(x > 1, x, 0.5), POSITIVE),
 }  # fmt: skip
 NO_GRADIENT = {  # creation, random numbers, comparisons, flat functions
-    "Generator", "all", "allclose", "any", "arange", "argmax", "argmin", "as_tensor", "bernoulli",
+    "Generator", "get_rng_state", "initial_seed", "seed", "set_rng_state",
+    "asarray", "frombuffer", "binomial", "multinomial", "poisson", "randint_like",
+    "can_cast", "finfo", "iinfo", "is_floating_point", "is_nonzero", "is_tensor", "numel",
+    "promote_types", "result_type",
+    "all", "allclose", "any", "arange", "argmax", "argmin", "as_tensor", "bernoulli",
     "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "empty", "empty_like", "eq", "eye",
     "floor", "floor_divide", "from_dlpack", "from_numpy", "full", "full_like", "ge", "gt",
     "isclose", "isfinite", "isinf", "isnan", "le", "linspace", "logical_and", "logical_not",

@@ -218,6 +218,98 @@ def test_the_svm_gradient_counts_the_margins_violated():
     assert scores.grad.tolist() == [[-1.0, 1.0, 0.0], [1.0, 1.0, -2.0]]
 
 
+# Kinks and far out
+
+
+def slopes(function, *values):
+    """The first and the second derivative at each of some numbers."""
+    x = tg.tensor(values, dtype=tg.float64, requires_grad=True)
+    (first,) = tg.autograd.grad(function(x).sum(), [x], create_graph=True)
+    (second,) = tg.autograd.grad(first.sum(), [x])
+    return first.tolist(), second.tolist()
+
+
+def test_huber_bends_at_delta_where_the_curvature_ends():
+    zeros = tg.zeros(5, dtype=tg.float64)
+    first, second = slopes(
+        lambda x: F.huber_loss(x, zeros, "none", delta=0.5), -0.6, -0.5, 0.0, 0.5, 0.6
+    )
+    assert first == [-0.5, -0.5, 0.0, 0.5, 0.5]
+    assert second == [0.0, 0.0, 1.0, 0.0, 0.0]
+    first, _ = slopes(lambda x: F.smooth_l1_loss(x, zeros, "none", beta=0.0), -2, -1, 0, 1, 2)
+    assert first == [-1.0, -1.0, 0.0, 1.0, 1.0]
+
+
+def test_certain_and_wrong_answers_have_pytorchs_bounded_slope():
+    p = tg.tensor([0.0, 1.0, 0.0], dtype=tg.float64, requires_grad=True)
+    y = tg.tensor([1.0, 0.0, 0.0], dtype=tg.float64, requires_grad=True)
+    F.binary_cross_entropy(p, y, reduction="sum").backward()
+    assert p.grad.tolist() == [-1e12, 1e12, 0.0]
+    assert y.grad.tolist() == [100.0, -100.0, 100.0]
+
+
+def test_divergence_from_what_is_never_expected_is_0():
+    p = tg.tensor([0.0, 1.0], requires_grad=True)
+    log_q = tg.tensor([-1e4, 0.0], requires_grad=True)
+    loss = F.kl_div(log_q, p, reduction="sum")
+    loss.backward()
+    assert loss.item() == 0.0
+    assert log_q.grad.tolist() == [0.0, -1.0]
+    assert np.isfinite(p.grad.numpy()).all()
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda x: F.soft_margin_loss(x, tg.tensor([1.0, 1.0, -1.0, -1.0]), "none"),
+        lambda x: F.multilabel_soft_margin_loss(
+            x.unsqueeze(1), tg.tensor([[1.0], [1.0], [0.0], [0.0]]), reduction="none"
+        ),
+        lambda x: F.cross_entropy(
+            tg.stack([x, tg.zeros(4)], 1), tg.tensor([0, 0, 1, 1]), reduction="none"
+        ),
+    ],
+    ids=["soft margin", "labels", "cross entropy"],
+)
+def test_losses_of_scores_far_out_are_exact(loss):
+    x = tg.tensor([-1e4, 1e4, -1e4, 1e4], requires_grad=True)
+    each = loss(x)
+    each.sum().backward()
+    assert each.tolist() == [1e4, 0.0, 0.0, 1e4]
+    assert x.grad.tolist() == [-1.0, 0.0, 0.0, 1.0]
+
+
+def test_the_gradient_passes_the_least_variance():
+    var = tg.tensor([1e-9], dtype=tg.float64, requires_grad=True)
+    x = tg.zeros(1, dtype=tg.float64)
+    F.gaussian_nll_loss(x, x, var, eps=0.01).backward()
+    assert var.grad.item() == pytest.approx(0.5 / 0.01)
+
+
+def test_vectors_of_no_length_and_equal_vectors_have_finite_gradients():
+    for distance in (
+        lambda x: F.cosine_similarity(x, tg.ones(2, 3)).sum(),
+        lambda x: F.pairwise_distance(x, tg.zeros(2, 3)).sum(),
+        lambda x: F.pairwise_distance(x, tg.zeros(2, 3), eps=0.0).sum(),
+        lambda x: F.pdist(x).sum(),
+        lambda x: F.cosine_embedding_loss(x, tg.ones(2, 3), tg.tensor([1, -1])),
+        lambda x: F.triplet_margin_loss(x, x, x, swap=True, eps=0.0),
+    ):
+        x = tg.zeros(2, 3, requires_grad=True)
+        distance(x).backward()
+        assert np.isfinite(x.grad.numpy()).all()
+
+
+def test_hinges_pass_or_stop_the_gradient_at_their_corner_as_pytorchs_do():
+    one = tg.ones(1)
+    x = tg.tensor([1.0], requires_grad=True)
+    F.margin_ranking_loss(x, one, tg.tensor([1])).backward()
+    assert x.grad.tolist() == [-1.0]
+    x = tg.tensor([1.0, 0.0], requires_grad=True)
+    F.multi_margin_loss(x, tg.tensor(0)).backward()
+    assert x.grad.tolist() == [0.0, 0.0]
+
+
 # Mistakes
 
 
@@ -243,3 +335,27 @@ def test_multi_margin_knows_two_powers():
         nn.MultiMarginLoss(p=3)
     with pytest.raises(ValueError, match="p must be 1 or 2, not 3"):
         F.multi_margin_loss(THREE, LABELS, p=3)
+
+
+FEW = tg.zeros(2, 3)
+REFUSED = {
+    "multilabel_margin_loss: a class": (lambda: F.multilabel_margin_loss(FEW, (FEW + 3).long()), 1),
+    "multilabel_margin_loss: shape": (lambda: F.multilabel_margin_loss(FEW, LABELS), 0),
+    "cosine_embedding_loss: shape": (lambda: F.cosine_embedding_loss(FEW, FEW, FEW), 0),
+    "margin_ranking_loss: shape": (lambda: F.margin_ranking_loss(FEW, FEW, FEW[0]), 0),
+    "triplet_margin_loss: margin": (lambda: F.triplet_margin_loss(FEW, FEW, FEW, 0.0), 2),
+    "huber_loss: delta": (lambda: F.huber_loss(FEW, FEW, delta=0.0), 0),
+    "smooth_l1_loss: beta": (lambda: F.smooth_l1_loss(FEW, FEW, beta=-1.0), 0),
+    "mse_loss: weight": (lambda: F.mse_loss(FEW, FEW, weight=FEW[0]), 2),
+    "gaussian_nll_loss: negative": (lambda: F.gaussian_nll_loss(FEW, FEW, FEW - 1), 2),
+    "gaussian_nll_loss: shape": (lambda: F.gaussian_nll_loss(FEW, FEW, tg.ones(4, 3)), 2),
+    "kl_div: reduction": (lambda: F.kl_div(FEW, FEW, "batch"), 2),
+    "pdist: shape": (lambda: F.pdist(FEW[0]), 0),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_mistakes_name_the_loss(name):
+    call, kind = REFUSED[name]
+    with pytest.raises((RuntimeError, IndexError, ValueError)[kind], match=name.split(":")[0]):
+        call()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import activation_calls
 import convolution_calls
+import creation_calls
 import image_calls
 import index_calls
 import linalg_calls
@@ -22,6 +23,7 @@ from drawing import Call, Draw
 CALLS: dict[str, Callable[[Draw], Call]] = {
     **activation_calls.CALLS,
     **convolution_calls.CALLS,
+    **creation_calls.CALLS,
     **image_calls.CALLS,
     **index_calls.CALLS,
     **linalg_calls.CALLS,
