@@ -58,6 +58,7 @@ class Node:
 
     __slots__ = (
         "__weakref__",
+        "constant",
         "dtype",
         "gate",
         "grad",
@@ -87,6 +88,7 @@ class Node:
         self.dtype = out.dtype
         self.value = None if shape else out  # scalars stay to be printed and drawn: they are free
         self.grad: Any = None  # likewise, once backward has passed
+        self.constant: Any = None  # likewise, the number that was the other input
         self.notes: dict[str, Any] | None = None  # name, origin, hooks: what few nodes have
 
     def note(self, key: str, value: Any) -> None:
@@ -203,6 +205,8 @@ class Gate:
     views      the output may share memory with the input
     booleans   whether booleans may take part
     rewraps    what was saved is (out, *inputs), to be put back on the tape under `create_graph`
+    symbol     how a drawing labels it, where that is shorter than the name
+    slopes     for each input, the derivative of the output as a formula of the inputs and `out`
     pointwise  each element of the output depends on one element of each input alone
     fresh      every gradient that backward returns is a new array that nothing else holds, so that
                a leaf may take it without a copy
@@ -215,6 +219,8 @@ class Gate:
     views: ClassVar[bool] = False
     booleans: ClassVar[bool] = True
     rewraps: ClassVar[bool] = True
+    symbol: ClassVar[str] = ""
+    slopes: ClassVar[dict[str, str]] = {}
     pointwise: ClassVar[bool] = False
     fresh: ClassVar[bool] = False
     all: ClassVar[dict[str, Gate]] = {}
@@ -248,6 +254,10 @@ class Gate:
 
     def __repr__(self) -> str:
         return f"<gate {self.name}>"
+
+    def slope(self, position: int) -> str:
+        """The derivative by an input as a formula, where there is a short one."""
+        return "" if self.variadic else self.slopes.get(self.input_names[position], "")
 
     def compute(self, xp: Any, *inputs: Any, **params: Any) -> Any:
         """The forward on arrays, with an error that names the gate and what it was given."""
@@ -484,6 +494,8 @@ class BinaryGate(Gate):
                 else (out if keep[0] else None, a if keep[1] else None, b if keep[2] else None)
             )
             result._node = node = Node(self, (before_x, before_y), saved, _NO_PARAMS, out)
+            if wants != 3 and not out.shape:
+                node.constant = a if wants == 2 else b
             if watching.watched:
                 watching.observe(node, (x, y), (a, b), out)
         else:

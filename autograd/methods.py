@@ -6,7 +6,6 @@ is; written out here are those that PyTorch calls differently as a method.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from .engine import describe
@@ -14,15 +13,18 @@ from .operations import (
     activation,
     arithmetic,
     comparison,
+    creation,
     diagonals,
     distances,
     exponential,
     indexing,
     joining,
+    kinds,
     logic,
     matrices,
     positions,
     products,
+    random,
     reductions,
     repeating,
     rounding,
@@ -35,6 +37,7 @@ from .operations import (
     statistics,
     trigonometry,
 )
+from .operations.arguments import sizes_of
 from .operators import Operators
 
 
@@ -42,6 +45,17 @@ class Operations(Operators):
     """The methods of a tensor that compute; `Tensor` adds what it is and where it lives."""
 
     __slots__ = ()
+
+    new_empty = creation.new_empty
+    new_full = creation.new_full
+    new_ones = creation.new_ones
+    new_tensor = creation.new_tensor
+    new_zeros = creation.new_zeros
+
+    is_nonzero = kinds.is_nonzero
+
+    bernoulli = random.bernoulli
+    multinomial = random.multinomial
 
     abs = arithmetic.abs
     absolute = arithmetic.absolute
@@ -241,6 +255,7 @@ class Operations(Operators):
     transpose = shape.transpose
     unflatten = shape.unflatten
     unsqueeze = shape.unsqueeze
+    view = shape.view
     view_as = shape.view_as
 
     chunk = joining.chunk
@@ -253,6 +268,7 @@ class Operations(Operators):
 
     fliplr = repeating.fliplr
     flipud = repeating.flipud
+    repeat = repeating.repeat
     repeat_interleave = repeating.repeat_interleave
     roll = repeating.roll
     rot90 = repeating.rot90
@@ -336,33 +352,23 @@ class Operations(Operators):
 
     def reshape(self, *sizes: Any, **named: Any) -> Any:
         """The same elements in another shape."""
-        return shape.reshape(self, _sizes("reshape", "shape", sizes, named))
-
-    def view(self, *sizes: Any, **named: Any) -> Any:
-        """`reshape`, by PyTorch's name; of a dtype, the bytes read as numbers of that dtype."""
-        if "dtype" in named or (len(sizes) == 1 and not isinstance(sizes[0], (int, Sequence))):
-            return shape.view_dtype(self, named["dtype"] if named else sizes[0])
-        return shape.reshape(self, _sizes("view", "size", sizes, named))
+        return shape.reshape(self, sizes_of("reshape", "shape", sizes, named))
 
     def permute(self, *dims: Any, **named: Any) -> Any:
         """The dimensions in another order."""
-        return shape.permute(self, _sizes("permute", "dims", dims, named))
+        return shape.permute(self, sizes_of("permute", "dims", dims, named))
 
     def expand(self, *sizes: Any, **named: Any) -> Any:
         """Size-1 dimensions repeated, as a view."""
-        return shape.expand(self, _sizes("expand", "size", sizes, named))
+        return shape.expand(self, sizes_of("expand", "size", sizes, named))
 
     def flip(self, *dims: Any, **named: Any) -> Any:
         """Dimensions reversed."""
-        return repeating.flip(self, _sizes("flip", "dims", dims, named))
-
-    def repeat(self, *repeats: Any, **named: Any) -> Any:
-        """The whole tensor repeated along each dimension."""
-        return repeating.repeat(self, _sizes("repeat", "repeats", repeats, named))
+        return repeating.flip(self, sizes_of("flip", "dims", dims, named))
 
     def tile(self, *dims: Any, **named: Any) -> Any:
         """The whole tensor repeated along the last dimensions."""
-        return repeating.tile(self, _sizes("tile", "dims", dims, named))
+        return repeating.tile(self, sizes_of("tile", "dims", dims, named))
 
     def split(self, split_size: Any, dim: int = 0) -> Any:
         """Views of stretches along a dimension."""
@@ -389,14 +395,3 @@ class Operations(Operators):
     def mH(self) -> Any:
         """The last two dimensions exchanged: of real numbers, the adjoint."""
         return shape.adjoint(self)
-
-
-def _sizes(
-    name: str, keyword: str, sizes: tuple[Any, ...], named: dict[str, Any]
-) -> Sequence[int]:
-    """Sizes or dimensions given one by one, as one sequence, or by keyword."""
-    if named:
-        if sizes or set(named) != {keyword}:
-            raise TypeError(f"{name}: expected sizes, or {keyword}=; got {sizes} and {named}")
-        sizes = (named[keyword],)
-    return sizes[0] if len(sizes) == 1 and isinstance(sizes[0], Sequence) else sizes

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 HERE = Path(__file__).parent
 PAGE = HERE / "operations.md"
 for folder in ("operations", "autograd"):
@@ -46,19 +48,26 @@ is out of date.
 """
 
 
-def families() -> Iterator[tuple[str, str, Any]]:
-    """Title, prefix and module of each family of functions."""
-    for name, module in inspect.getmembers(operations, inspect.ismodule):
-        if hasattr(module, "__all__"):
-            yield name, "linalg." if name == "linalg" else "", module
-    for name, module in inspect.getmembers(functional, inspect.ismodule):
-        if hasattr(module, "__all__"):
-            yield f"nn.functional: {name}", "nn.functional.", module
+def families() -> Iterator[tuple[str, list[str]]]:
+    """The title of each family of functions, and their names as they are called."""
+    for title, package in (("", operations), ("nn.functional: ", functional)):
+        for name, module in inspect.getmembers(package, inspect.ismodule):
+            if names := public(module):
+                yield title + name, names
 
 
 def public(module: Any) -> list[str]:
-    """The functions of a family, by name; classes are not operations."""
-    return sorted(n for n in module.__all__ if inspect.isfunction(getattr(module, n)))
+    """The functions a module defines for the public, by the name under which that finds them."""
+    found = []
+    for name in getattr(module, "__all__", ()):
+        function = getattr(module, name)
+        if inspect.unwrap(function).__module__ != module.__name__ or not callable(function):
+            continue
+        places = (("", tg), ("linalg.", tg.linalg), ("nn.functional.", functional))
+        called = [prefix + name for prefix, at in places if getattr(at, name, None) is function]
+        if called and inspect.isfunction(function):
+            found.append(called[-1] if module.__name__.startswith("tapegrad.nn") else called[0])
+    return sorted(found)
 
 
 def row(name: str) -> list[str]:
@@ -122,36 +131,33 @@ def derivatives(results: list[Any], leaves: list[Any]) -> tuple[str, str]:
 
 
 def on_the_gpu(name: str, drawn: Call) -> str:
-    """Whether a call on CuPy's stand-in gives results there."""
-    missing = object()
-    before = {key: sys.modules.get(key, missing) for key in standin.NAMES}
-    try:
-        standin.put(sys.modules.__setitem__)
-        results, _, _ = run(name, drawn, "cuda")
-        return "yes" if all(r.device.type == "cuda" for r in results) else "no"
-    except Exception:
-        return "no"
-    finally:
-        MODULES.pop(standin.FakeArray, None)
-        for key, module in before.items():
-            if module is missing:
-                sys.modules.pop(key, None)
-            else:
-                sys.modules[key] = module
+    """Whether a call on CuPy's stand-in gives results there; a dash if it is given no tensor."""
+    tensors: list[Any] = []
+    made((drawn.args, drawn.kwargs), lambda array: tensors.append(array) or tg.tensor(array), tg)
+    if not tensors:
+        return "-"
+    with pytest.MonkeyPatch.context() as patch:
+        standin.put(lambda module, library: patch.setitem(sys.modules, module, library))
+        try:
+            results, _, _ = run(name, drawn, "cuda")
+            return "yes" if all(r.device.type == "cuda" for r in results) else "no"
+        except Exception:  # whatever CuPy would refuse
+            return "no"
+        finally:
+            MODULES.pop(standin.FakeArray, None)
 
 
 def page() -> str:
     """The whole page."""
     sections, functions = [], 0
-    for title, prefix, module in families():
-        names = public(module)
+    for title, names in families():
         functions += len(names)
         lines = [
             f"\n## {title}\n",
             f"| {' | '.join(COLUMNS)} |",
             f"|{' --- |' * len(COLUMNS)}",
         ]
-        lines += [f"| {' | '.join(row(prefix + name))} |" for name in names]
+        lines += [f"| {' | '.join(row(name))} |" for name in names]
         sections.append("\n".join(lines) + "\n")
     carrying = sum(bool(gate.needs or gate.variadic) for gate in Gate.all.values())
     return HEAD.format(gates=carrying, functions=functions) + "".join(sections)

@@ -3,8 +3,9 @@
     python examples/digits.py --epochs 25 --out digits-out
 
 The output folder receives the weights, the learning curves, the first layer's filters, the
-confusion matrix, and the tape of one loss: every gate it took, in order. The last line printed is
-the accuracy on the fifth of the images that was held out. The same seed gives the same numbers.
+confusion matrix, and the tape of one loss (every gate it took, in order) with its picture. The last
+line printed is the accuracy on the fifth of the images that was held out. The same seed gives the
+same numbers.
 """
 
 from __future__ import annotations
@@ -149,8 +150,9 @@ def run(arguments: argparse.Namespace) -> None:
 
     images, labels = train_set.tensors
     with tg.Tape() as tape:
-        F.cross_entropy(model(images[:4]), labels[:4])
+        loss = F.cross_entropy(model(images[:4]), labels[:4])
     (arguments.out / "tape.txt").write_text(f"{tape}\n", encoding="utf-8")
+    tg.draw(loss).save(arguments.out / "network.svg")
 
     history: dict[str, list[float]] = {}
     with tqdm(total=arguments.epochs * len(train_set), unit="images", desc="training") as bar:
@@ -167,7 +169,7 @@ def run(arguments: argparse.Namespace) -> None:
     draw_learning_curves(history, out / "learning_curves.png")
     draw_filters(model.conv1.weight.detach().cpu().numpy(), out / "filters.png")
     draw_confusion(confusion, out / "confusion_matrix.png")
-    print(f"weights, curves, filters, confusion matrix and tape are in {out}")
+    print(f"weights, curves, filters, confusion matrix, network and tape are in {out}")
     print(f"test accuracy {accuracy:.4f}")
 
 

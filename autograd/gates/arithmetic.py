@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tapegrad.autograd.arrays import HALVES, bool_, int8, int32, wide
+from tapegrad.autograd.arrays import HALVES, INTEGERS, bool_, int8, int32, wide
 from tapegrad.autograd.engine import BinaryGate, Gate, Node, UnaryGate
 
 from .exponential import log
@@ -35,6 +35,8 @@ class Add(Wrapping):
     """Addition distributes: each input receives the gradient as it is."""
 
     needs: ClassVar = {"x": "", "y": ""}
+    symbol: ClassVar = "+"
+    slopes: ClassVar = {"x": "1", "y": "1"}
     quiet: ClassVar = "arrays"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
@@ -48,6 +50,8 @@ class Sub(Wrapping):
     """Subtraction distributes too, with the sign turned for what is taken away."""
 
     needs: ClassVar = {"x": "", "y": ""}
+    symbol: ClassVar = "−"
+    slopes: ClassVar = {"x": "1", "y": "-1"}
     booleans: ClassVar = False
     quiet: ClassVar = "arrays"
 
@@ -62,6 +66,8 @@ class Mul(Wrapping):
     """Multiplication swaps: each input receives the gradient times the other input."""
 
     needs: ClassVar = {"x": "y", "y": "x"}
+    symbol: ClassVar = "×"
+    slopes: ClassVar = {"x": "y", "y": "x"}
     quiet: ClassVar = "arrays"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
@@ -76,6 +82,8 @@ class Div(BinaryGate):
     """True division: d(x/y)/dx = 1/y and d(x/y)/dy = -(x/y)/y."""
 
     needs: ClassVar = {"x": "y", "y": "y out"}
+    symbol: ClassVar = "÷"
+    slopes: ClassVar = {"x": "1/y", "y": "-x/y²"}
     floats: ClassVar = True
     quiet: ClassVar = "always"
 
@@ -94,6 +102,8 @@ class Pow(Wrapping):
     """
 
     needs: ClassVar = {"x": "x y", "y": "x y out"}
+    symbol: ClassVar = "^"
+    slopes: ClassVar = {"x": "y x^(y-1)", "y": "x^y ln x"}
     quiet: ClassVar = "always"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
@@ -102,6 +112,8 @@ class Pow(Wrapping):
             out = x * x  # NumPy's power takes a hundred times as long
             out *= x if y == 3 else out
             return out
+        if getattr(y, "dtype", None) in INTEGERS and getattr(x, "dtype", y.dtype) in INTEGERS:
+            return _whole_power(xp, x, y)
         return x**y
 
     def backward(self, node: Node, grad: Any, out: Any, x: Any, y: Any) -> Any:
@@ -122,6 +134,15 @@ class Pow(Wrapping):
         return to_x, to_y
 
 
+def _whole_power(xp: Any, x: Any, y: Any) -> Any:
+    """Powers of whole numbers, those below zero rounded to 0 but for the bases 1 and -1."""
+    below = y < 0
+    if not below.any():
+        return x**y
+    out = x ** xp.where(below, y & 1, y)
+    return xp.where(below & (x != 1) & (x != -1), out * 0, out)
+
+
 def refuse_booleans(x: Any, y: Any) -> None:
     """Booleans among themselves have no powers, quotients and remainders."""
     if getattr(x, "dtype", bool_) == bool_ and getattr(y, "dtype", bool_) == bool_:
@@ -132,6 +153,7 @@ class Neg(UnaryGate):
     """The opposite: the gradient changes sign."""
 
     needs: ClassVar = {"x": ""}
+    slopes: ClassVar = {"x": "-1"}
     quiet: ClassVar = "arrays"
 
     def forward(self, xp: Any, x: Any) -> Any:
@@ -160,6 +182,8 @@ class Abs(UnaryGate):
     """|x|: the gradient times the sign of x, 0 at 0."""
 
     needs: ClassVar = {"x": "x"}
+    symbol: ClassVar = "|x|"
+    slopes: ClassVar = {"x": "sign x"}
     quiet: ClassVar = "arrays"
 
     def forward(self, xp: Any, x: Any) -> Any:

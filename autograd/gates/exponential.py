@@ -31,6 +31,7 @@ class Exp(Smooth):
     """e to the x: its own derivative."""
 
     needs: ClassVar = {"x": "out"}
+    slopes: ClassVar = {"x": "exp x"}
 
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.exp(x)
@@ -67,6 +68,8 @@ class Log(Smooth):
     """The natural logarithm: 1/x."""
 
     needs: ClassVar = {"x": "x"}
+    symbol: ClassVar = "ln"
+    slopes: ClassVar = {"x": "1/x"}
 
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.log(x)
@@ -115,6 +118,8 @@ class Sqrt(Smooth):
     """The square root: 1/(2 sqrt(x)), which is infinity at 0."""
 
     needs: ClassVar = {"x": "out"}
+    symbol: ClassVar = "√"
+    slopes: ClassVar = {"x": "1/(2√x)"}
 
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.sqrt(x)
@@ -139,6 +144,8 @@ class Sigmoid(Smooth):
     """1 / (1 + exp(-x)): s (1 - s). Far below, exp(-x) is infinite and the quotient 0, as it is."""
 
     needs: ClassVar = {"x": "out"}
+    symbol: ClassVar = "σ"
+    slopes: ClassVar = {"x": "σ(x)(1 - σ(x))"}
 
     def forward(self, xp: Any, x: Any) -> Any:
         if x.dtype in HALVES:  # exp(-x) is infinite before the quotient is 0

@@ -33,6 +33,8 @@ class Maximum(BinaryGate):
     """The larger of two: max routes the gradient to the winner, half to each in a tie."""
 
     needs: ClassVar = {"x": "x y", "y": "x y"}
+    symbol: ClassVar = "max"
+    slopes: ClassVar = {"x": "1 if x > y", "y": "1 if y > x"}
     quiet: ClassVar = "arrays"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
@@ -46,6 +48,8 @@ class Minimum(BinaryGate):
     """The smaller of two: min routes the gradient likewise."""
 
     needs: ClassVar = {"x": "x y", "y": "x y"}
+    symbol: ClassVar = "min"
+    slopes: ClassVar = {"x": "1 if x < y", "y": "1 if y < x"}
     quiet: ClassVar = "arrays"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
@@ -149,6 +153,7 @@ class Relu(UnaryGate):
     """max(0, x): passes the gradient where x is above 0, none at 0."""
 
     needs: ClassVar = {"x": "out"}
+    slopes: ClassVar = {"x": "1 if x > 0"}
 
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.maximum(x, 0)

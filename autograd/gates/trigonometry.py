@@ -21,6 +21,7 @@ class Sin(Smooth):
     """The sine: cos(x)."""
 
     needs: ClassVar = {"x": "x"}
+    slopes: ClassVar = {"x": "cos x"}
 
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.sin(x)
@@ -33,6 +34,7 @@ class Cos(Smooth):
     """The cosine: -sin(x)."""
 
     needs: ClassVar = {"x": "x"}
+    slopes: ClassVar = {"x": "-sin x"}
 
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.cos(x)
@@ -117,6 +119,7 @@ class Tanh(Smooth):
     """The hyperbolic tangent: 1 - tanh(x)^2."""
 
     needs: ClassVar = {"x": "out"}
+    slopes: ClassVar = {"x": "1 - tanh² x"}
 
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.tanh(x)

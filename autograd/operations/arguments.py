@@ -119,6 +119,17 @@ def _scalar_dims(name: str, dims: Sequence[int]) -> tuple[int, ...]:
     return ()
 
 
+def sizes_of(
+    name: str, keyword: str, sizes: tuple[Any, ...], named: dict[str, Any]
+) -> Sequence[int]:
+    """Sizes or dimensions given one by one, as one sequence, or by keyword."""
+    if named:
+        if sizes or set(named) != {keyword}:
+            raise TypeError(f"{name}: expected sizes, or {keyword}=; got {sizes} and {named}")
+        sizes = (named[keyword],)
+    return sizes[0] if len(sizes) == 1 and isinstance(sizes[0], Sequence) else sizes
+
+
 def shape_of(name: str, size: tuple[Any, ...]) -> tuple[int, ...]:
     """A shape given as several ints or as one sequence."""
     if len(size) == 1 and isinstance(size[0], Sequence):

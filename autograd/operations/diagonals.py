@@ -22,6 +22,7 @@ __all__ = [
     "diagonal_scatter",
     "tril",
     "triu",
+    "unfold",
 ]
 
 

@@ -12,13 +12,21 @@ from tapegrad.autograd.gates import shape as gates
 from tapegrad.autograd.gates.indexing import index as index_gate
 from tapegrad.kernels.segments import members
 
-from .arguments import check_tensor, normalize_dim, normalize_dims, numpy_names, shape_of
+from .arguments import (
+    check_tensor,
+    normalize_dim,
+    normalize_dims,
+    numpy_names,
+    shape_of,
+    sizes_of,
+)
 from .shape import reshape, transpose
 
 __all__ = [
     "flip",
     "fliplr",
     "flipud",
+    "repeat",
     "repeat_interleave",
     "roll",
     "rot90",
@@ -114,15 +122,16 @@ def rot90(input: Any, k: int = 1, dims: Sequence[int] = (0, 1)) -> Any:
     return transpose(flip(input, b), a, b) if turns == 1 else flip(transpose(input, a, b), b)
 
 
-def repeat(input: Any, *repeats: Any) -> Any:
+def repeat(input: Any, *repeats: Any, **named: Any) -> Any:
     """The whole tensor repeated so many times along each dimension; more numbers add dimensions.
 
     >>> import tapegrad as tg
-    >>> tg.tensor([1, 2]).repeat(2, 2)
+    >>> tg.repeat(tg.tensor([1, 2]), 2, 2)
     tensor([[1, 2, 1, 2],
             [1, 2, 1, 2]])
     """
-    shape, times = check_tensor("repeat", input)._data.shape, shape_of("repeat", repeats)
+    shape = check_tensor("repeat", input)._data.shape
+    times = shape_of("repeat", (sizes_of("repeat", "repeats", repeats, named),))
     if len(times) < len(shape):
         raise RuntimeError(f"repeat: {times} gives fewer numbers than {describe(input)} dimensions")
     if min(times, default=0) < 0:

@@ -12,7 +12,7 @@ from tapegrad.autograd.engine import Variable, cast, describe, wrap
 from tapegrad.autograd.errors import ArgumentError
 from tapegrad.autograd.gates import comparison, copies, selection
 
-from .arguments import check_tensor, check_tensors, number_tensor, same_dtype
+from .arguments import check_tensor, check_tensors, number_tensor, operands, same_dtype
 from .creation import tensor
 
 __all__ = [
@@ -44,21 +44,23 @@ def relu(input: Any) -> Any:
 def maximum(input: Any, other: Any) -> Any:
     """The larger of two, element by element. Max routes the gradient; a tie halves it.
 
+    One of the two may be a number, as in `maximum(0, x)`.
+
     >>> import tapegrad as tg
     >>> tg.maximum(tg.tensor([1.0, 5.0]), tg.tensor([3.0, 4.0]))
     tensor([3., 5.])
     """
-    return selection.maximum(*check_tensors("maximum", input, other))
+    return selection.maximum(*operands("maximum", input, other))
 
 
 def minimum(input: Any, other: Any) -> Any:
-    """The smaller of two, element by element. A tie halves the gradient.
+    """The smaller of two, element by element. A tie halves the gradient; one may be a number.
 
     >>> import tapegrad as tg
     >>> tg.minimum(tg.tensor([1.0, 5.0]), tg.tensor([3.0, 4.0]))
     tensor([1., 4.])
     """
-    return selection.minimum(*check_tensors("minimum", input, other))
+    return selection.minimum(*operands("minimum", input, other))
 
 
 def fmax(input: Any, other: Any) -> Any:

@@ -22,6 +22,7 @@ from .arguments import (
     normalize_dims,
     numpy_names,
     shape_of,
+    sizes_of,
 )
 
 __all__ = [
@@ -49,6 +50,8 @@ __all__ = [
     "transpose",
     "unflatten",
     "unsqueeze",
+    "view",
+    "view_as",
 ]
 
 
@@ -377,6 +380,19 @@ def clone(input: Any) -> Any:
 def reshape_as(input: Any, other: Any) -> Any:
     """`input` in the shape of `other`."""
     return _reshape("reshape_as", input, check_tensor("reshape_as", other)._data.shape)
+
+
+def view(input: Any, *size: Any, **named: Any) -> Any:
+    """`reshape`, by PyTorch's name; of a dtype, the bytes read as numbers of that dtype.
+
+    >>> import tapegrad as tg
+    >>> tg.arange(6).view(2, -1)
+    tensor([[0, 1, 2],
+            [3, 4, 5]])
+    """
+    if "dtype" in named or (len(size) == 1 and not isinstance(size[0], (int, Sequence))):
+        return view_dtype(input, named["dtype"] if named else size[0])
+    return _reshape("view", input, sizes_of("view", "size", size, named))
 
 
 def view_as(input: Any, other: Any) -> Any:

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Self
 
-from tapegrad.autograd import Tensor, as_tensor, no_grad
+from tapegrad.autograd import Tensor, as_tensor, engine, no_grad
 from tapegrad.autograd.arrays import FLOATS, as_dtype, bfloat16, float16, float32, float64
+from tapegrad.autograd.drawing.calls import note_call
 from tapegrad.autograd.tensor import RemovableHandle
 
 from ..parameter import Parameter
@@ -80,9 +81,14 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} does not define forward()")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        start = engine.next_number() if engine.get_mode().recording else None
         if self._forward_hooks or self._forward_pre_hooks:
-            return self._call_with_hooks(args, kwargs)
-        return self.forward(*args, **kwargs)
+            output = self._call_with_hooks(args, kwargs)
+        else:
+            output = self.forward(*args, **kwargs)
+        if start is not None:
+            note_call(self, start, output)
+        return output
 
     def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         for pre_hook in tuple(self._forward_pre_hooks.values()):

@@ -6,6 +6,7 @@ functions that CuPy 14 does not have. `gpu` in `tests/conftest.py` puts it in Cu
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import types
 
@@ -54,6 +55,15 @@ class FakeArray(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __setitem__(self, key, value):
         self.host[lowered(key)] = lowered(value)
+
+    def __bool__(self):
+        return bool(self.host)
+
+    def __int__(self):
+        return int(self.host)
+
+    def __float__(self):
+        return float(self.host)
 
     def __len__(self):
         return len(self.host)
@@ -144,6 +154,8 @@ class FakeCupy(Library):
             ),
         )
         self.linalg = Library("cupy.linalg", np.linalg, NOT_IN_CUPY["linalg"])
+        tricks = Library("cupy.lib.stride_tricks", np.lib.stride_tricks)
+        self.lib = types.SimpleNamespace(stride_tricks=tricks)
 
     def asarray(self, value, dtype=None):
         return value if isinstance(value, FakeArray) else FakeArray(np.asarray(value, dtype))
@@ -159,6 +171,7 @@ def put(place):
     """The stand-in, its modules handed to `place(name, module)`."""
     cupy = FakeCupy()
     place("cupy", cupy)
+    place("cupyx", types.SimpleNamespace(errstate=lambda **_: contextlib.nullcontext()))
     for name in NAMES[1:]:
         place(name, Library(name, importlib.import_module(name.removeprefix("cupyx."))))
     return cupy

@@ -53,6 +53,7 @@ def test_the_folder_holds_weights_pictures_and_the_tape(trained):
         "confusion_matrix.png",
         "filters.png",
         "learning_curves.png",
+        "network.svg",
         "tape.txt",
         "weights.safetensors",
     ]

@@ -98,6 +98,13 @@ def test_cubes_and_fourth_powers_are_products(exponent, dtype):
     assert tg.pow(x, exponent).tolist() == expected.tolist()
 
 
+def test_whole_powers_below_zero_are_rounded_to_zero_if_the_exponent_is_a_tensor():
+    out = tg.pow(tg.tensor([1, -1, -1, 2, 0, 3]), tg.tensor([-1, -1, -2, -1, -1, 2]))
+    assert out.tolist() == [1, -1, 1, 0, 0, 9]
+    with pytest.raises(RuntimeError, match="negative"):
+        tg.tensor([2]) ** -1
+
+
 @pytest.mark.parametrize("function", [tg.logaddexp, tg.logaddexp2])
 def test_logaddexp_of_infinities_shares_what_there_is(function):
     first, second = gradients(function, [-INF, INF, -INF], [-INF, INF, 3.0])
