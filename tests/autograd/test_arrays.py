@@ -275,7 +275,7 @@ def test_float32_stays_float32_in_value_and_gradient(name):
         lambda x: x.exp() + x.log() + x.sqrt() + x.tanh() + x.sigmoid() + x.sin() + x.erf(),
         lambda x: tg.where(x > 0.5, x, 0.0) + x.relu() + x.clamp(0.3, 0.65),
         lambda x: x.masked_fill(x > 1, 2.0) * tg.minimum(x, x.T.reshape(2, 3)),
-        lambda x: np.maximum(x, 0.5) + x.max() + x.amax(1, keepdim=True) + x.max(1).values.sum(),
+        lambda x: tg.maximum(x, 0.5) + x.max() + x.amax(1, keepdim=True) + x.max(1).values.sum(),
         lambda x: tg.cat([x, x]).reshape(3, 4)[1:, [0, 0, 1]].T + x[0, 0],
         lambda x: tg.linear(x, x, x[0, :2]),
         lambda x: x.norm() + x.abs() + x.square(),

@@ -297,7 +297,7 @@ EVERYTHING = {
     "roots": lambda x: (x + 3).sqrt() + (x + 3).rsqrt(),
     "relu with ties": lambda x: (x.round() if hasattr(x, "round") else x * 0).relu() + x.relu(),
     "abs and sign": lambda x: x.abs() * x.sign(),
-    "maximum with ties": lambda x: tg.maximum(x, x) + tg.minimum(x, x * 2) + np.maximum(x, 0.0),
+    "maximum with ties": lambda x: tg.maximum(x, x) + tg.minimum(x, x * 2) + tg.maximum(x, 0.0),
     "clamp": lambda x: x.clamp(-0.5, 0.5) + x.clamp(min=0.0),
     "where": lambda x: tg.where(x > 0, x * 2, 0.0) + x.masked_fill(tg.tensor(MASK), 3.0),
     "remainder": lambda x: (x + 5) % 3.0,
