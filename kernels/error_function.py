@@ -51,7 +51,7 @@ def erf(xp: Any, x: Array) -> Array:
 def _block(x: Array, out: Array) -> None:
     """erf(x) = 1 - exp(t P(t)) for t = |x| and the polynomial P, with the sign of x."""
     t = np.abs(x)
-    np.minimum(t, np.float32(_LAST), out=t)
+    np.clip(t, 0, _LAST, out=t)  # several times as quick as minimum with a number
     np.multiply(t, np.float32(_LOGARITHM[-1]), out=out)
     for coefficient in _LOGARITHM[-2::-1]:
         out += np.float32(coefficient)

@@ -9,9 +9,12 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
-from tapegrad.autograd.arrays import INTEGERS
+from tapegrad.autograd.arrays import INTEGERS, NUMPY_FLOATS
 from tapegrad.autograd.engine import BinaryGate, Gate, Node, UnaryGate
 from tapegrad.kernels.selection import select
+
+
+_MANY = 1 << 15  # elements
 
 
 class Where(Gate):
@@ -156,6 +159,8 @@ class Relu(UnaryGate):
     slopes: ClassVar = {"x": "1 if x > 0"}
 
     def forward(self, xp: Any, x: Any) -> Any:
+        if x.size >= _MANY and x.dtype in NUMPY_FLOATS:
+            return xp.clip(x, 0, math.inf)  # starts more slowly than maximum and runs faster
         return xp.maximum(x, 0)
 
     def backward(self, node: Node, grad: Any, out: Any, x: None) -> Any:
