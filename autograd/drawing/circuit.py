@@ -423,11 +423,7 @@ def _text(x: float, y: float, text: str, kind: str, anchor: str) -> str:
 
 def _n(value: float) -> str:
     """A number with at most one decimal, always written alike."""
-    return (
-        f"{value:.1f}".removesuffix(".0").replace("-0", "0")
-        if abs(value) < 0.05
-        else (f"{value:.1f}".removesuffix(".0"))
-    )
+    return f"{round(value, 1) + 0.0:.10g}"  # the sum turns -0 into 0
 
 
 def _p(point: Point) -> str:

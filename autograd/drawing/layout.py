@@ -293,14 +293,15 @@ def _placed(
         for v in row:
             y[v] -= edge / 2
     rows = len(order)
-    for sweep in range(10):
+    sweeps = 10 if len(graph.layer) < 4000 else 6
+    for sweep in range(sweeps):
         down = sweep % 2 == 0
         for r in range(rows) if down else range(rows - 1, -1, -1):
             row = order[r]
             wishes, weights = [], []
             for v in row:
                 near = graph.before[v] if down else graph.after[v]
-                if sweep > 5:  # at last look both ways
+                if sweep > sweeps // 2:  # at last look both ways
                     near = graph.before[v] + graph.after[v]
                 ends = sorted(y[u] for u in near)
                 middle = len(ends) // 2
