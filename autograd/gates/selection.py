@@ -13,7 +13,6 @@ from tapegrad.autograd.arrays import INTEGERS, NUMPY_FLOATS
 from tapegrad.autograd.engine import BinaryGate, Gate, Node, UnaryGate
 from tapegrad.kernels.selection import select
 
-
 _MANY = 1 << 15  # elements
 
 
