@@ -65,6 +65,17 @@ class Taps:
         inputs, outputs, weights = self._entries
         return Taps(self.count, self.size, outputs, inputs, weights)
 
+    def in_fixed_point(self) -> Taps:
+        """The same with weights rounded to the 16 bits that PyTorch resizes bytes with."""
+        outputs, inputs = np.nonzero(self.matrix)
+        weights = self.matrix[outputs, inputs]
+        largest = max(float(weights.max(initial=0.0)), 2.0**-7)
+        bits = 14 - math.floor(math.log2(largest))
+        if int(largest * 2**bits + 0.5) >= 1 << 15:
+            bits -= 1
+        whole = np.trunc(weights * 2.0**bits + np.copysign(0.5, weights))
+        return Taps(self.size, self.count, inputs, outputs, whole / 2.0**bits)
+
     @functools.cached_property
     def matrix(self) -> Array:
         """The weights as a matrix (count, size)."""

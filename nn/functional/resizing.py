@@ -105,8 +105,8 @@ def interpolate(
         return resample(input, plan=tuple(plan))
     resized = input._data
     xp = module_of(resized)
-    for part in sorted(plan, key=lambda part: -part[0]):  # each axis is rounded, as in PyTorch
-        resized = resample(resized.astype(float32), plan=(part,))
+    for axis, taps in sorted(plan, key=lambda part: -part[0]):  # each is rounded, as in PyTorch
+        resized = resample(resized.astype(float32), plan=((axis, taps.in_fixed_point()),))
         resized = xp.clip(xp.floor(resized + 0.5), 0, 255).astype(dtype)
     return wrap(resized)
 
