@@ -211,7 +211,8 @@ def player(
     """Make a page that steps through how `loss` was computed and differentiated.
 
     Forward gate by gate, then dL/dL = 1, then backward edge by edge: "upstream 0.1966 x local 2 =
-    0.3932 (sum so far 0.3932)". The numbers are those of the run; `.grad` is not touched.
+    0.3932 (sum so far 0.3932)". The numbers are those of the run; `.grad` is not touched. A run
+    recorded under `with tg.Tape() as tape:` shows the line of the program beside each step.
 
     Args:
         loss: a tensor of one element, or a `Tape` whose last step made one.
