@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tapegrad.autograd import Tensor
-from tapegrad.autograd.arrays import FLOATS, float32, module_of, uint8, wide
+from tapegrad.autograd.arrays import FLOATS, float32, float64, module_of, uint8, wide
 from tapegrad.autograd.engine import describe, wrap
 from tapegrad.autograd.errors import ArgumentError, DtypeError, ShapeError
 from tapegrad.autograd.gates.pooling import adaptive_avg_pool
@@ -94,7 +94,7 @@ def interpolate(
         raise DtypeError(f"interpolate: mode {mode!r} is not for {describe(input)}")
     if mode == "area":
         return adaptive_avg_pool(input, output=tuple(counts))
-    places: Any = np.dtype(wide(dtype) if dtype in FLOATS else float32).type
+    places: Any = np.dtype(wide(dtype) if dtype in FLOATS else float64).type
     plan = [
         (axis, _taps(shape[axis], count, factor, mode, bool(align_corners), antialias, places))
         for axis, (count, factor) in enumerate(zip(counts, factors, strict=True), 2)
