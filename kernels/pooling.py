@@ -19,6 +19,7 @@ from itertools import product
 from typing import Any
 
 from .convolution import Array, Sizes, accumulator, output_size, taps
+from .segments import counted
 
 MOST_PLACES = 100  # in a window whose places are visited one after another
 BLOCK_BYTES = {"numpy": 1 << 20, "cupy": 1 << 28}  # of the places' values at a time
@@ -236,7 +237,7 @@ def scatter_to_plane(xp: Any, x: Array, indices: Array, size: Sizes, adds: bool 
     else:
         # Unlike add.at this is one compiled loop; a sum rounded once from float64 is exact enough.
         values = x.ravel().astype(xp.float64)
-        result = xp.bincount(places.ravel(), values, minlength=planes * plane)
+        result = counted(xp, places.ravel(), planes * plane, values)
     return result.astype(x.dtype, copy=False).reshape(*x.shape[:2], *size)
 
 

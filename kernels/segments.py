@@ -83,6 +83,19 @@ def combine_at(xp: Any, name: str, start: Array, positions: Array, values: Array
     return result
 
 
+def counted(xp: Any, positions: Array, count: int, weights: Array | None = None) -> Array:
+    """How often each of `count` numbers or more is among `positions`, or what its weights add to.
+
+    `bincount`, which in CuPy wants at least one position.
+
+    >>> counted(np, np.array([0, 2, 2]), 4)
+    array([1, 0, 2, 0])
+    """
+    if not positions.size:
+        return xp.zeros(count, xp.int64 if weights is None else xp.float64)
+    return xp.bincount(positions, weights, minlength=count)
+
+
 def members(xp: Any, counts: Array) -> Array:
     """For each of sum(counts) elements, segment after segment, the number of its segment.
 
@@ -91,4 +104,4 @@ def members(xp: Any, counts: Array) -> Array:
     """
     ends = xp.cumsum(counts.astype(xp.int64, copy=False))
     total = int(ends[-1]) if ends.size else 0
-    return xp.bincount(ends[:-1], minlength=total + 1)[:total].cumsum()
+    return counted(xp, ends[:-1], total + 1)[:total].cumsum()

@@ -232,6 +232,13 @@ class All_(Gate):
         return xp.all(x.astype(bool_), axis=dims, keepdims=keepdim)
 
 
+def _largest(xp: Any, x: Any, dims: Dims) -> Any:
+    """The largest over dimensions, which are kept; -inf of none."""
+    if not x.size:
+        return xp.full(_kept(x.shape, dims), -math.inf, x.dtype)
+    return xp.max(x, axis=dims, keepdims=True)
+
+
 class Logsumexp(Gate):
     """log(sum(exp(x))), shifted by the largest; its derivative is the softmax, 0 for all -inf."""
 
@@ -241,7 +248,7 @@ class Logsumexp(Gate):
 
     def forward(self, xp: Any, x: Any, *, dims: Dims, keepdim: bool) -> Any:
         wider = x.astype(wide(x.dtype), copy=False)
-        shift = xp.max(wider, axis=dims, keepdims=True, initial=-xp.inf)
+        shift = _largest(xp, wider, dims)
         shift = xp.where(xp.isfinite(shift), shift, xp.zeros_like(shift))
         out = xp.log(xp.sum(xp.exp(wider - shift), axis=dims, keepdims=True)) + shift
         out = out if keepdim else xp.squeeze(out, axis=dims)
@@ -265,9 +272,7 @@ class Softmax(Gate):
     quiet: ClassVar = "arrays"
 
     def forward(self, xp: Any, x: Any, *, dim: int) -> Any:
-        shifted = x.astype(wide(x.dtype), copy=False) - xp.max(
-            x, axis=dim, keepdims=True, initial=-xp.inf
-        )
+        shifted = x.astype(wide(x.dtype), copy=False) - _largest(xp, x, (dim,))
         xp.exp(shifted, out=shifted)
         shifted /= xp.sum(shifted, axis=dim, keepdims=True)
         return shifted.astype(x.dtype, copy=False)
@@ -285,9 +290,7 @@ class LogSoftmax(Gate):
     quiet: ClassVar = "arrays"
 
     def forward(self, xp: Any, x: Any, *, dim: int) -> Any:
-        shifted = x.astype(wide(x.dtype), copy=False) - xp.max(
-            x, axis=dim, keepdims=True, initial=-xp.inf
-        )
+        shifted = x.astype(wide(x.dtype), copy=False) - _largest(xp, x, (dim,))
         shifted -= xp.log(xp.sum(xp.exp(shifted), axis=dim, keepdims=True))
         return shifted.astype(x.dtype, copy=False)
 

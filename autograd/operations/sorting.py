@@ -17,6 +17,7 @@ from tapegrad.autograd.arrays import (
 from tapegrad.autograd.engine import Variable, array_of, describe, needs_gradient, wrap
 from tapegrad.autograd.errors import ArgumentError, ShapeError
 from tapegrad.kernels import sorting as kernels
+from tapegrad.kernels.segments import counted
 
 from .arguments import check_tensor, normalize_dim, numpy_names
 from .reductions import ValuesAndIndices, as_shaped, at_positions, line_of
@@ -130,7 +131,8 @@ def unique(
     xp = module_of(rows)
     inverse = None
     if rows.ndim == 1 and not return_inverse:
-        ordered = xp.sort(rows)
+        few = rows.dtype.kind in "iu" and not return_counts
+        ordered = xp.unique(rows) if few else xp.sort(rows)  # NumPy's hashes whole numbers
     else:
         order = _row_order(xp, rows)
         ordered = rows[order]
@@ -288,9 +290,9 @@ def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:
     if minlength < 0:
         raise RuntimeError(f"bincount: minlength must not be negative, got {minlength}")
     if weights is None:
-        return wrap(xp.bincount(data, minlength=minlength).astype(int64, copy=False))
+        return wrap(counted(xp, data, minlength).astype(int64, copy=False))
     given = check_tensor("bincount", weights)._data
     if given.shape != data.shape:
         raise RuntimeError(f"bincount: weights {describe(weights)} do not fit {describe(input)}")
-    counts = xp.bincount(data, weights=given.astype(float64), minlength=minlength)
+    counts = counted(xp, data, minlength, given.astype(float64))
     return wrap(counts.astype(float32 if given.dtype == float32 else float64, copy=False))

@@ -21,6 +21,7 @@ from tapegrad.autograd.gates import reductions as gates
 from tapegrad.autograd.gates.indexing import gather
 from tapegrad.autograd.gates.shape import permute, reshape
 from tapegrad.kernels import sorting
+from tapegrad.kernels.segments import counted
 
 from .arguments import Dim, check_tensor, normalize_dim, normalize_dims, numpy_names
 from .reductions import ValuesAndIndices, chosen, floating, nansum, sum
@@ -440,5 +441,5 @@ def histc(input: Any, bins: int = 100, min: float = 0, max: float = 0) -> Any:
     number = data.dtype.type  # a Python number would widen a bfloat16
     places = (inside - number(low)) * number(bins) / number(high - low)
     places = places.astype(int64)
-    counts = xp.bincount(xp.minimum(places, bins - 1), minlength=bins)
+    counts = counted(xp, xp.minimum(places, bins - 1), bins)
     return wrap(counts.astype(data.dtype))

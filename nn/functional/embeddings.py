@@ -15,6 +15,7 @@ from tapegrad.autograd.gates.shape import reshape
 from tapegrad.autograd.modes import no_grad
 from tapegrad.autograd.operations import max, norm, where
 from tapegrad.autograd.operations.arguments import check_tensor
+from tapegrad.kernels.segments import counted
 
 __all__ = ["embedding", "embedding_bag", "one_hot"]
 
@@ -64,7 +65,7 @@ def embedding(
         _shorten(weight, xp.unique(positions), max_norm, norm_type)
     uses = None
     if scale_grad_by_freq and positions.size:
-        uses = xp.bincount(positions.reshape(-1), minlength=count)[positions]
+        uses = counted(xp, positions.reshape(-1), count)[positions]
     return gates.embedding(weight, positions=positions, padding=padding_idx, counts=uses)
 
 
@@ -125,7 +126,7 @@ def embedding_bag(
     rows = embedding(wrap(positions), weight, None, max_norm, norm_type, scale_grad_by_freq, sparse)
     if weighed is not None:
         rows = rows * reshape(weighed, shape=(*positions.shape, 1))
-    sizes = xp.bincount(bags, minlength=count)
+    sizes = counted(xp, bags, count)
     if mode == "max" and positions.size:
         return _largest(xp, rows, sizes)
     out = index_add(rows, key=bags, shape=(count, rows.shape[1]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import inspect
 import types
 
 import numpy as np
@@ -25,6 +26,137 @@ NOT_IN_CUPY = {
     },
     "ndarray": {"byteswap", "ctypes", "resize", "setflags", "to_device"},
 }  # fmt: skip
+
+# What CuPy 14's functions and methods take, where NumPy's take more.
+FUNCTIONS = """
+all(a, axis=None, out=None, keepdims=False)
+amax(a, axis=None, out=None, keepdims=False)
+amin(a, axis=None, out=None, keepdims=False)
+any(a, axis=None, out=None, keepdims=False)
+arange(start, stop=None, step=1, dtype=None)
+argmax(a, axis=None, dtype=None, out=None, keepdims=False)
+argmin(a, axis=None, dtype=None, out=None, keepdims=False)
+argpartition(a, kth, axis=-1)
+argsort(a, axis=-1, kind=None)
+bincount(x, weights=None, minlength=None)
+broadcast_to(array, shape)
+clip(a, a_min, a_max, out=None)
+copyto(dst, src, casting="same_kind", where=None)
+count_nonzero(a, axis=None)
+cumprod(a, axis=None, dtype=None, out=None)
+cumsum(a, axis=None, dtype=None, out=None)
+diff(a, n=1, axis=-1, prepend=None, append=None)
+empty(shape, dtype=float, order="C")
+empty_like(prototype, dtype=None, order="K", subok=None, shape=None)
+eye(N, M=None, k=0, dtype=float, order="C")
+full(shape, fill_value, dtype=None, order="C")
+full_like(a, fill_value, dtype=None, order="K", subok=None, shape=None)
+isin(element, test_elements, assume_unique=False, invert=False)
+lexsort(keys)
+linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0)
+max(a, axis=None, out=None, keepdims=False)
+mean(a, axis=None, dtype=None, out=None, keepdims=False)
+median(a, axis=None, out=None, overwrite_input=False, keepdims=False)
+min(a, axis=None, out=None, keepdims=False)
+nanmax(a, axis=None, out=None, keepdims=False)
+nanmin(a, axis=None, out=None, keepdims=False)
+nansum(a, axis=None, dtype=None, out=None, keepdims=False)
+ones(shape, dtype=float, order="C")
+ones_like(a, dtype=None, order="K", subok=None, shape=None)
+partition(a, kth, axis=-1)
+prod(a, axis=None, dtype=None, out=None, keepdims=False)
+repeat(a, repeats, axis=None)
+searchsorted(a, v, side="left", sorter=None)
+sort(a, axis=-1, kind=None)
+std(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False)
+sum(a, axis=None, dtype=None, out=None, keepdims=False)
+take(a, indices, axis=None, out=None)
+take_along_axis(a, indices, axis)
+tri(N, M=None, k=0, dtype=float)
+var(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False)
+where(condition, x=None, y=None)
+zeros(shape, dtype=float, order="C")
+zeros_like(a, dtype=None, order="K", subok=None, shape=None)
+linalg.cholesky(a)
+linalg.svd(a, full_matrices=True, compute_uv=True)
+lib.stride_tricks.as_strided(x, shape=None, strides=None)
+"""
+METHODS = """
+all(axis=None, out=None, keepdims=False)
+any(axis=None, out=None, keepdims=False)
+argmax(axis=None, out=None, dtype=None, keepdims=False)
+argmin(axis=None, out=None, dtype=None, keepdims=False)
+argsort(axis=-1, kind=None)
+astype(dtype, order="K", *, copy=True)
+clip(min=None, max=None, out=None)
+cumprod(axis=None, dtype=None, out=None)
+cumsum(axis=None, dtype=None, out=None)
+item()
+max(axis=None, out=None, keepdims=False)
+mean(axis=None, dtype=None, out=None, keepdims=False)
+min(axis=None, out=None, keepdims=False)
+partition(kth, axis=-1)
+prod(axis=None, dtype=None, out=None, keepdims=None)
+repeat(repeats, axis=None)
+reshape(*shape, order="C")
+searchsorted(v, side="left", sorter=None)
+sort(axis=-1, kind=None)
+squeeze(axis=None)
+std(axis=None, dtype=None, out=None, ddof=0, keepdims=False)
+sum(axis=None, dtype=None, out=None, keepdims=False)
+take(indices, axis=None, out=None)
+trace(offset=0, axis1=0, axis2=1, dtype=None, out=None)
+var(axis=None, dtype=None, out=None, ddof=0, keepdims=False)
+view(dtype=None)
+"""
+
+
+def signatures(listed):
+    named = (line.rstrip(")").split("(", 1) for line in listed.split("\n") if line)
+    return {name: inspect.signature(eval(f"lambda {given}: None")) for name, given in named}
+
+
+FUNCTIONS, METHODS = signatures(FUNCTIONS), signatures(METHODS)
+# The functions whose first argument CuPy does not make an array of.
+OF_ARRAYS = {name for name, takes in FUNCTIONS.items() if next(iter(takes.parameters)) in "ax"}
+# Which dtypes ufunc.at takes, of those ufuncs that have it.
+AT = {
+    "add": "int32 float16 float32 float64 uint32 uint64",
+    "subtract": "int32 uint32",
+    "maximum": "int32 float32 float64 uint32 uint64",
+    "minimum": "int32 float32 float64 uint32 uint64",
+    "bitwise_and": "int32 int64 uint32 uint64",
+    "bitwise_or": "int32 int64 uint32 uint64",
+    "bitwise_xor": "int32 int64 uint32 uint64",
+}
+OF_UFUNCS = {"out", "where", "dtype", "casting"}
+
+
+def refuse(condition, error, message):
+    if condition:
+        raise error(message)
+
+
+def check(name, args, kwargs, takes):
+    """Raise what CuPy raises when `name` is called so."""
+    if name in takes:
+        try:
+            takes[name].bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"cupy.{name}: {error}") from None
+    refuse(kwargs.get("kind") not in (None, "stable"), ValueError, f"{name}: kind must be stable")
+    if takes is not FUNCTIONS:
+        return
+    first = args[0] if args else None
+    refuse(name in OF_ARRAYS and not isinstance(first, FakeArray), TypeError,
+           f"cupy.{name} of a {type(first).__name__}")  # fmt: skip
+    if name == "bincount":
+        refuse(not first.host.size, ValueError, "zero-size array to reduction operation")
+    if name == "searchsorted":
+        refuse(first.host.ndim != 1, ValueError, "searchsorted wants one dimension")
+    if name == "lexsort":
+        refuse(not isinstance(first, FakeArray) or first.host.ndim > 2, TypeError,
+               "lexsort wants one array")  # fmt: skip
 
 
 class FakeArray(np.lib.mixins.NDArrayOperatorsMixin):
@@ -48,7 +180,7 @@ class FakeArray(np.lib.mixins.NDArrayOperatorsMixin):
         if name in NOT_IN_CUPY["ndarray"]:
             raise AttributeError(f"cupy.ndarray has no {name}")
         found = getattr(self.host, name)
-        return lifted(found) if callable(found) else wrapped(found)
+        return lifted(found, name, METHODS) if callable(found) else wrapped(found)
 
     def __getitem__(self, key):
         return wrapped(self.host[lowered(key)])
@@ -86,12 +218,13 @@ def wrapped(value):
         fake.host, fake.device = np.asarray(value), types.SimpleNamespace(id=0)
         return fake
     return tuple(map(wrapped, value)) if isinstance(value, tuple) and any(
-        isinstance(v, np.ndarray) for v in value
+        isinstance(v, np.ndarray | np.generic) for v in value
     ) else value  # fmt: skip
 
 
-def lifted(function):
+def lifted(function, name="", takes=FUNCTIONS):
     def on_device(*args, **kwargs):
+        check(name, args, kwargs, takes)
         result = function(*map(lowered, args), **{k: lowered(v) for k, v in kwargs.items()})
         out = kwargs.get("out")
         return (out[0] if isinstance(out, tuple) else out) if out is not None else wrapped(result)
@@ -112,22 +245,35 @@ class Library(types.ModuleType):
         found = getattr(self.host, name)
         if isinstance(found, np.ufunc):
             return FakeUfunc(found)
-        return lifted(found) if callable(found) and not isinstance(found, type) else found
+        path = f"{self.__name__}.{name}".removeprefix("cupy.")
+        return lifted(found, path) if callable(found) and not isinstance(found, type) else found
 
 
 class FakeUfunc:
-    """A ufunc of CuPy: only sums and products accumulate, and not all can be reduced."""
+    """A ufunc of CuPy: only sums and products reduce and accumulate."""
 
     def __init__(self, ufunc):
         self.ufunc = ufunc
 
     def __call__(self, *args, **kwargs):
+        refuse(set(kwargs) - OF_UFUNCS, TypeError, f"{self.ufunc.__name__}: {set(kwargs)}")
         return lifted(self.ufunc)(*args, **kwargs)
 
     def __getattr__(self, name):
-        if name == "accumulate" and self.ufunc not in (np.add, np.multiply):
-            raise NotImplementedError(f"{self.ufunc.__name__}.accumulate is not in CuPy")
-        return lifted(getattr(self.ufunc, name))
+        usable = {
+            "accumulate": self.ufunc in (np.add, np.multiply),
+            "at": self.ufunc.__name__ in AT,
+            "reduce": self.ufunc in (np.add, np.multiply),
+            "reduceat": self.ufunc is np.add,
+        }
+        what = f"{self.ufunc.__name__}.{name}"
+        refuse(not usable.get(name, True), NotImplementedError, f"{what} is not in CuPy")
+        return self._at if name == "at" else lifted(getattr(self.ufunc, name))
+
+    def _at(self, a, indices, *values):
+        refuse(a.dtype.name not in AT[self.ufunc.__name__].split(), TypeError,
+               f"{self.ufunc.__name__}.at of {a.dtype}")  # fmt: skip
+        lifted(self.ufunc.at)(a, indices, *values)
 
 
 class FakeCupy(Library):
