@@ -28,14 +28,16 @@ class Block(nn.Module):
     def __init__(self, channels: int, out: int, stride: int = 1) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels, out, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(out)
         self.conv2 = nn.Conv2d(out, out, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(out)
         self.skip = nn.Identity()
         if channels != out:
             self.skip = nn.Conv2d(channels, out, 1, stride, bias=False)
 
     def forward(self, x: Any) -> Any:
         """The sum of both ways, rectified."""
-        return F.relu(self.conv2(F.relu(self.conv1(x))) + self.skip(x))
+        return F.relu(self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x))))) + self.skip(x))
 
 
 class ResNet(nn.Module):
@@ -44,6 +46,7 @@ class ResNet(nn.Module):
     def __init__(self, widths: tuple[int, ...] = (16, 16, 32, 64, 128)) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, widths[0], 3, 1, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(widths[0])
         self.relu = nn.ReLU()
         for i, (before, width) in enumerate(itertools.pairwise(widths), 1):
             blocks = Block(before, width, 2 if i > 1 else 1), Block(width, width)
@@ -52,7 +55,7 @@ class ResNet(nn.Module):
 
     def forward(self, x: Any) -> Any:
         """Scores of ten classes."""
-        x = self.relu(self.conv1(x))
+        x = self.relu(self.bn1(self.conv1(x)))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return self.fc(x.mean((2, 3)))
 

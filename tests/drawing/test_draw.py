@@ -138,11 +138,13 @@ class Block(nn.Module):
     def __init__(self, channels, out, stride=1):
         super().__init__()
         self.conv1 = nn.Conv2d(channels, out, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(out)
         self.conv2 = nn.Conv2d(out, out, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(out)
         self.down = nn.Conv2d(channels, out, 1, stride) if channels != out else nn.Identity()
 
     def forward(self, x):
-        return (self.conv2(self.conv1(x).relu()) + self.down(x)).relu()
+        return (self.bn2(self.conv2(self.bn1(self.conv1(x)).relu())) + self.down(x)).relu()
 
 
 class ResNet(nn.Module):
