@@ -16,7 +16,7 @@ from xml.sax.saxutils import escape
 import numpy as np
 
 from .layout import Layout, Point, layered
-from .picture import Item, Line, Picture, host, norm, number, shape_of
+from .picture import LEAVES, WITHOUT, Item, Line, Picture, host, norm, number, shape_of
 
 CHARACTER = 7.2  # the width of a character of 12 px, on the safe side
 RADIUS = 17.0
@@ -109,7 +109,7 @@ class Sheet:
         if item.kind == "gate" and self.picture.scalar:
             body = max(2 * RADIUS, title + 14 if len(item.title) > 4 else 0.0)
             high = 2 * RADIUS
-        elif self.picture.scalar and item.kind in ("input", "parameter", "constant"):
+        elif self.picture.scalar and item.kind in LEAVES:
             body, high = max(title + 10, 12.0), 34.0
         else:
             texts = [*item.lines, *labels]
@@ -136,7 +136,7 @@ class Sheet:
         if self.picture.scalar:
             if "value" in show and wire.value is not None:
                 found.append((number(wire.value), "value"))
-            if "grad" in show and wire.kind != "constant":
+            if "grad" in show and wire.kind not in WITHOUT:
                 found.append(
                     (number(wire.grad), "grad")
                     if wire.grad is not None
@@ -152,7 +152,7 @@ class Sheet:
             found.append((number(value), "value"))
         elif value is not None and value.size and item.kind != "constant":
             found.append((f"{number(value.mean())} ± {number(value.std())}", "value"))
-        if "grad" in show and wire.kind != "constant":
+        if "grad" in show and wire.kind not in WITHOUT:
             if wire.grad is None:
                 if not wire.shape or wire.kind != "value":
                     found.append(("no gradient yet", "none"))
@@ -230,7 +230,8 @@ class Sheet:
             ".tapegrad .gate,.tapegrad .group,.tapegrad .leaf{fill:var(--soft);stroke:var(--ink);"
             "stroke-width:1.3}.tapegrad .group{stroke-width:2}"
             ".tapegrad .leaf.parameter{stroke:var(--parameter)}"
-            ".tapegrad .leaf.constant{stroke-dasharray:4 3}.tapegrad .more{stroke-dasharray:2 3}"
+            ".tapegrad .leaf.constant{stroke-dasharray:4 3}.tapegrad .leaf.stopped{"
+            "stroke:var(--grad);stroke-dasharray:1 3}.tapegrad .more{stroke-dasharray:2 3}"
             ".tapegrad .failed{stroke:var(--grad);stroke-width:2.5}"
             ".tapegrad .symbol{font-size:14px;font-weight:600}.tapegrad .title{font-weight:600}"
             ".tapegrad .share,.tapegrad .local{font-size:11px}.tapegrad .paper{stroke:none}"
@@ -241,7 +242,7 @@ class Sheet:
         x, y = placed.centre
         tip = f"<title>{escape(item.tooltip)}</title>" if item.tooltip else ""
         head = f'<g id="{self.prefix}n{index}" class="item">{tip}'
-        if self.picture.scalar and item.kind in ("gate", "input", "parameter", "constant"):
+        if self.picture.scalar and (item.kind == "gate" or item.kind in LEAVES):
             return head + self.element(placed, x, y) + "</g>"
         return head + self.block(placed, x, y) + "</g>"
 
@@ -287,7 +288,7 @@ class Sheet:
         """A box with its title and what is known of its value."""
         item = placed.item
         left, top = x - placed.width / 2, y - placed.height / 2
-        leaf = item.kind in ("input", "parameter", "constant")
+        leaf = item.kind in LEAVES
         kind = f"leaf {item.kind}" if leaf else f"group {item.kind}"
         round_ = 4 if item.kind != "gate" else 14
         shadow = ""

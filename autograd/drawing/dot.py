@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .circuit import PALETTES, Style
-from .picture import Item, Picture, number, shape_of
+from .picture import WITHOUT, Item, Picture, number, shape_of
 
 SHAPES = {"gate": "circle", "group": "box3d", "more": "box", "failed": "octagon"}
 
@@ -24,7 +24,7 @@ def source(picture: Picture, style: Style) -> str:
         wire = line.wire
         if wire.scalar and "value" in style.show and wire.value is not None:
             parts.append(f'<font color="{value}">{number(wire.value)}</font>')
-        if wire.scalar and "grad" in style.show and wire.kind != "constant":
+        if wire.scalar and "grad" in style.show and wire.kind not in WITHOUT:
             share = line.share if line.share is not None else wire.grad
             if share is not None:
                 parts.append(f'<font color="{grad}">{number(share)}</font>')

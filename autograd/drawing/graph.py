@@ -25,7 +25,7 @@ class Wire:
     """A value on its way from a gate, or from outside, to the gates that use it.
 
     kind   "input" (a leaf that asks for a gradient), "parameter" (one that a module owns),
-           "constant", or "value"
+           "constant", "stopped" (another wire's value, detached), or "value"
     value, grad   arrays, or None where they are not known (yet)
     """
 
@@ -141,7 +141,17 @@ class _Reader:
                 self.alone(tensor)
         for box in self.boxes:
             _shares(box, self.wires)
+        self.stop()
         return Graph(self.wires, self.boxes, calls)
+
+    def stop(self) -> None:
+        """Tell constants that are a recorded value, taken off the tape, from the others."""
+        recorded = {id(w.value): w for w in self.wires if w.kind != "constant" and w.number}
+        for wire in self.wires:
+            origin = recorded.get(id(wire.value))
+            if wire.kind == "constant" and wire.value is not None and origin is not None:
+                wire.kind = "stopped"
+                wire.name = wire.name or f"{origin.name or f'#{origin.number}'} detached"
 
     def take(self, step: Step) -> None:
         """Add the box of a step, and the wires into and out of it."""

@@ -26,6 +26,10 @@ MOST_BOXES = 20  # shown when grouped
 KEPT_AT_ENDS = 40  # gates at either end of a long graph without modules
 
 
+LEAVES = ("input", "parameter", "constant", "stopped")  # the kinds of wires from outside
+WITHOUT = ("constant", "stopped")  # those of them that no gradient comes to
+
+
 @dataclass
 class Item:
     """One thing in the picture: a gate, a value from outside, or a folded group of gates.
@@ -33,7 +37,7 @@ class Item:
     `wire` is the value that comes out of it, where there is just one.
     """
 
-    kind: str  # "gate", "input", "parameter", "constant", "group", "more", "failed"
+    kind: str  # that of a wire from outside, or "gate", "group", "more", "failed"
     title: str
     lines: list[tuple[str, str]] = field(default_factory=list)  # (text, class)
     wire: Wire | None = None

@@ -98,6 +98,16 @@ def test_constants_look_different_from_inputs():
     assert sorted(kinds) == ["constant", "gate", "input"]
 
 
+def test_a_detached_value_says_what_it_was_detached_from():
+    x = leaves(x=[3.0, 4.0])["x"]
+    with tg.Tape() as tape:
+        square = x * x
+        square.name = "square"
+        square.detach() * x
+    items = {item.kind: item.title for item in tg.draw(tape).picture.items}
+    assert items["stopped"] == "square detached"
+
+
 def test_the_same_program_twice_gives_the_same_bytes():
     program = textwrap.dedent(
         """
