@@ -24,7 +24,7 @@ BUDGET = 1.5
 def measure(name: str, repeats: int) -> dict[str, float]:
     """Median seconds of both sides and the median of their ratios."""
     letters, ours, theirs = ROWS[name]
-    arrays = [INPUTS[letter] for letter in letters]
+    arrays = [INPUTS[letter].copy() for letter in letters]
     tensors = [tg.tensor(a, requires_grad=a.dtype == np.float32) for a in arrays]
     samples: list[tuple[float, float]] = []
     sides = [(ours, tensors), (theirs, arrays)]

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+import numpy as np
+
 from .convolution import Array, Sizes, accumulator, output_size, taps
 from .segments import counted
 
@@ -344,14 +346,15 @@ def _windows(
     axes = []
     for n, k, s, m in zip(size, kernel, stride, padding, strict=True):
         count = pooled_size(n, k, s, m, 1, ceil_mode)
-        starts = [i * s - m for i in range(count)]
-        inside = [(max(start, 0), min(start + k, n)) for start in starts]
+        starts = np.arange(count) * s - m
+        first, last = np.maximum(starts, 0), np.minimum(starts + k, n)
         if count_include_pad:
-            lengths = [min(start + k, n + m) - start for start in starts]
+            lengths = (np.minimum(starts + k, n + m) - starts).tolist()
         else:
-            lengths = [end - start for start, end in inside]
+            lengths = (last - first).tolist()
         summed = k >= 32 * count  # then a long sum is quicker than many short additions
-        moves = _one_by_one(inside) if summed else taps(n, k, count, s, m, 1)
+        inside = zip(first.tolist(), last.tolist(), strict=True) if summed else ()
+        moves = _one_by_one(list(inside)) if summed else taps(n, k, count, s, m, 1)
         axes.append(_Axis(n, lengths, moves, summed))
     return axes
 

@@ -123,9 +123,9 @@ def median_position(xp: Any, x: Array, skip: bool) -> Array:
     if nan is None or not bool(nan.any()):
         return at_ranks(xp, x, [(n - 1) // 2])
     count = n - xp.count_nonzero(nan, axis=-1)[..., None]
-    if skip:
-        return at_ranks(xp, x, xp.maximum((count - 1) // 2, 0))
-    return at_ranks(xp, x, xp.where(count < n, count, (n - 1) // 2))
+    ranks = xp.maximum((count - 1) // 2, 0) if skip else xp.where(count < n, count, (n - 1) // 2)
+    rank = int(ranks.max()) if ranks.size else 0
+    return at_ranks(xp, x, [rank] if bool((ranks == rank).all()) else ranks)
 
 
 def topk(xp: Any, x: Array, k: int, largest: bool, ordered: bool) -> Array:

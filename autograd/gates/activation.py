@@ -83,10 +83,10 @@ class Softplus(Gate):
         wider = x.astype(wide(x.dtype), copy=False)
         scaled = wider * beta if beta != 1 else wider
         if threshold <= _SAFE:  # exp overflows only where the result is x
-            out = xp.log1p(xp.exp(scaled))
+            out = _in_memory(xp.log1p, xp.exp(scaled))
         else:
-            out = xp.exp(-abs(scaled))
-            out = xp.log1p(out) + xp.clip(scaled, 0, xp.inf)
+            out = _in_memory(xp.exp, xp.clip(scaled, -xp.inf, _SAFE))
+            out = xp.maximum(_in_memory(xp.log1p, out), scaled)  # the sum exceeds x, rounded or not
         if beta != 1:
             out /= beta
         if threshold < math.inf:
@@ -234,6 +234,30 @@ class Softshrink(Gate):
         return where((x >= -lambd) & (x <= lambd), 0.0, grad)
 
 
+class Dropout(Gate):
+    """scale x where it is kept, else 0: the gradient likewise."""
+
+    needs: ClassVar = {"x": "kept"}
+    pointwise: ClassVar = True
+    fresh: ClassVar = True
+    quiet: ClassVar = "always"
+
+    def forward(self, xp: Any, x: Any, kept: Any, *, scale: float) -> Any:
+        out = select(xp, kept, x, 0.0)
+        out *= scale
+        return out
+
+    def backward(
+        self, node: Node, grad: Any, out: None, x: None, kept: Any, *, scale: float
+    ) -> Any:
+        return dropout(grad, kept, scale=scale), None
+
+
+def _in_memory(function: Any, own: Any) -> Any:
+    """The function in the memory of its input, which nothing else holds; scalars have none."""
+    return function(own, out=own) if own.ndim else function(own)
+
+
 elu = Elu()
 softplus = Softplus()
 silu = Silu()
@@ -244,3 +268,4 @@ leaky_relu = LeakyRelu()
 hardtanh = Hardtanh()
 hardswish = Hardswish()
 softshrink = Softshrink()
+dropout = Dropout()

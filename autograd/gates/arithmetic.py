@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tapegrad.autograd.arrays import HALVES, INTEGERS, bool_, int8, int32, wide
+from tapegrad.autograd.arrays import HALVES, INTEGERS, NUMPY_FLOATS, bool_, int8, int32, wide
 from tapegrad.autograd.engine import BinaryGate, Gate, Node, UnaryGate
 
 from .exponential import log
@@ -108,10 +108,10 @@ class Pow(Wrapping):
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         refuse_booleans(x, y)
-        if type(y) in (float, int) and y in (3, 4) and x.dtype not in HALVES:
-            out = x * x  # NumPy's power takes a hundred times as long
-            out *= x if y == 3 else out
-            return out
+        if type(y) in (float, int) and y in (3, 4, 5, 6, 8) and x.dtype not in HALVES:
+            return _few_factors(x, int(y))
+        if type(x) in (float, int) and x == 2 and y.dtype in NUMPY_FLOATS:
+            return xp.exp2(y)
         if getattr(y, "dtype", None) in INTEGERS and getattr(x, "dtype", y.dtype) in INTEGERS:
             return _whole_power(xp, x, y)
         return x**y
@@ -132,6 +132,20 @@ class Pow(Wrapping):
             base = x if type(x) not in (float, int) else where(True, x, out)
             to_y = where(flat, 0.0, grad * (out * log(where(flat, 1.0, base))))
         return to_x, to_y
+
+
+def _few_factors(x: Any, y: int) -> Any:
+    """x to the power 3, 4, 5, 6 or 8: NumPy's own takes a hundred times as long."""
+    out = x * x
+    if y != 3 and y != 6:
+        out *= out
+    if y == 8:
+        out *= out
+    elif y != 4:
+        out *= x
+    if y == 6:
+        out *= out
+    return out
 
 
 def _whole_power(xp: Any, x: Any, y: Any) -> Any:

@@ -6,10 +6,11 @@ from typing import Any, ClassVar
 
 from tapegrad.autograd.arrays import wide
 from tapegrad.autograd.engine import BinaryGate, Gate, Node
+from tapegrad.kernels.selection import select
 
 from .activation import hardtanh
 from .exponential import log, log1p
-from .selection import clamp
+from .selection import clamp, where
 
 LEAST_LOG = -100.0  # of a probability, as in PyTorch
 LEAST_VARIANCE = 1e-12  # p (1 - p), the divisor of the gradient, likewise
@@ -58,5 +59,28 @@ class BinaryCrossEntropy(BinaryGate):
         return to_p, to_y
 
 
+class KlDiv(BinaryGate):
+    """p (log p - x), and 0 where p is 0: -p to x and log p + 1 - x to p.
+
+    The logarithm of 0 is never taken, and its slope is 0 there: p receives -x alone.
+    """
+
+    needs: ClassVar = {"x": "p", "p": "x p"}
+    floats: ClassVar = True
+    quiet: ClassVar = "always"
+
+    def forward(self, xp: Any, x: Any, p: Any) -> Any:
+        nothing = p == 0
+        wider = p.astype(wide(p.dtype), copy=False)
+        out = xp.log(select(xp, nothing, 1.0, wider) if nothing.any() else wider) - x
+        return (out * p).astype(p.dtype, copy=False)
+
+    def backward(self, node: Node, grad: Any, out: None, x: Any, p: Any) -> Any:
+        nothing = p == 0
+        slope = where(nothing, 0.0, log(where(nothing, 1.0, p)) + 1)
+        return node.inputs[0] and -grad * p, node.inputs[1] and grad * (slope - x)
+
+
 huber = Huber()
 binary_cross_entropy = BinaryCrossEntropy()
+kl_div = KlDiv()

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from tapegrad.autograd.arrays import wide
 from tapegrad.autograd.engine import Gate, Node, cast
+from tapegrad.kernels.sums import sum_of_squares
 
 from .arithmetic import abs_, sign
 from .reductions import Dims, sum_
@@ -29,7 +30,7 @@ class VectorNorm(Gate):
     def forward(self, xp: Any, x: Any, *, p: float, dims: Dims, keepdim: bool) -> Any:
         wider = x.astype(wide(x.dtype), copy=False)
         if p == 2:
-            out = xp.sqrt(xp.sum(wider * wider, axis=dims, keepdims=keepdim))
+            out = xp.sqrt(sum_of_squares(xp, wider, dims, keepdim))
         elif p == 1:
             out = xp.sum(abs(wider), axis=dims, keepdims=keepdim)
         elif p == 0:

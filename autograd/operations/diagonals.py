@@ -8,6 +8,7 @@ from tapegrad.autograd.arrays import module_of
 from tapegrad.autograd.engine import describe, wrap
 from tapegrad.autograd.errors import ShapeError
 from tapegrad.autograd.gates import diagonals as gates
+from tapegrad.autograd.gates.indexing import index_put
 
 from .arguments import check_tensor, normalize_dim
 from .positions import zero_of
@@ -112,10 +113,12 @@ def diagonal_scatter(input: Any, src: Any, offset: int = 0, dim1: int = 0, dim2:
         raise ShapeError(
             f"diagonal_scatter: src {describe(src)} does not have the shape {shape} of the diagonal"
         )
-    embedded = gates.diag_embed(src.to(input._data.dtype), offset=offset, size=(rows, columns))
-    on = wrap(module_of(matrices.data).eye(rows, columns, offset, dtype=bool))
-    written = where(on, embedded, matrices)
-    return movedim(written, (-2, -1), (dim1, dim2))
+    start = offset if offset >= 0 else -offset * columns
+    stop = start + shape[-1] * (columns + 1) if shape[-1] else start
+    places = (..., slice(start, stop, columns + 1))  # of the diagonal in a flattened matrix
+    flat = reshape(matrices, (*batch, rows * columns))
+    written = index_put(flat, src.to(input._data.dtype), key=places)
+    return movedim(reshape(written, matrices._data.shape), (-2, -1), (dim1, dim2))
 
 
 def tril(input: Any, diagonal: int = 0) -> Any:

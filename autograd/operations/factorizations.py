@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from tapegrad.autograd.arrays import module_of
+from tapegrad.autograd.arrays import int32, module_of
 from tapegrad.autograd.engine import array_of, get_mode, needs_gradient, wrap
 from tapegrad.autograd.errors import ArgumentError
 from tapegrad.autograd.gates import factorizations as gates
@@ -93,10 +93,13 @@ def cholesky_ex(A: Any, *, upper: bool = False, check_errors: bool = False) -> L
     name = "linalg.cholesky_ex"
     data = check_matrices(name, A, square=True)._data
     xp = module_of(data)
+    try:
+        return LAndInfo(factor(name, A, upper), wrap(xp.zeros(data.shape[:-2], int32)))
+    except lapack.LinAlgError:
+        if check_errors:
+            raise
     info = lapack.not_positive(xp, xp.swapaxes(data, -1, -2) if upper else data)
     failed = (info != 0)[..., None, None]
-    if check_errors or not bool(failed.any()):
-        return LAndInfo(factor(name, A, upper), wrap(info))
     unit = xp.eye(data.shape[-1], dtype=data.dtype)
     found = factor(name, where(failed, unit, A), upper)
     return LAndInfo(where(failed, math.nan, found), wrap(info))

@@ -178,6 +178,12 @@ def vecdot(x: Any, y: Any, *, dim: int = -1) -> Any:
     >>> tg.linalg.vecdot(x, x)
     tensor([ 5., 25.])
     """
-    product = check_tensor("linalg.vecdot", x) * check_tensor("linalg.vecdot", y)
+    a, b = check_tensor("linalg.vecdot", x)._data, check_tensor("linalg.vecdot", y)._data
+    ndim = max(a.ndim, b.ndim)
+    if dim in (-1, ndim - 1) and a.shape[-1:] == b.shape[-1:] != () and {a.dtype, b.dtype} < FLOATS:
+        rows, columns = (*a.shape[:-1], 1, a.shape[-1]), (*b.shape, 1)
+        found = x.reshape(rows) @ y.reshape(columns)
+        return found.reshape(found._data.shape[:-2])
+    product = x * y
     dims = (normalize_dim("linalg.vecdot", dim, product._data.ndim),)
     return reductions.sum_(product, dims=dims if product._data.ndim else (), keepdim=False)

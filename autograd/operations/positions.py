@@ -176,11 +176,7 @@ def unravel_index(indices: Any, shape: int | Sequence[int]) -> tuple[Any, ...]:
         raise ArgumentError(f"unravel_index: sizes must not be negative, got {sizes}")
     flat = indices._data.astype(int64)
     left = in_range("unravel_index", flat, math.prod(sizes), f"shape {sizes}", True)
-    found = []
-    for size in reversed(sizes):
-        found.append(wrap(left % size))
-        left = left // size
-    return tuple(found[::-1])
+    return tuple(map(wrap, module_of(left).unravel_index(left, sizes)))
 
 
 def mask_array(name: str, mask: Any) -> Any:

@@ -99,7 +99,7 @@ def topk(
     ValuesAndIndices(values=tensor([4., 3.]), indices=tensor([3, 0]))
     """
     line, position = line_of("topk", input, dim)
-    k, length = array_of(k).__index__(), line._data.shape[position]
+    k, length = whole("topk", "k", k), line._data.shape[position]
     if not 0 <= k <= length:
         raise ArgumentError(f"topk: k must be from 0 to {length}, got {k}")
     xp = module_of(line._data)

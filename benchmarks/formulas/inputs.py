@@ -49,6 +49,7 @@ INPUTS: dict[str, np.ndarray] = {
     "L": floats(-1, 1, 16, 16, 3),
     "o": floats(-2, 2, 2, 8, 40, 40, 40),
     "K": floats(-1, 1, 8, 8, 3, 3, 3),
+    "T": stream.integers(0, 10, SIDE * 100),
     "t": stream.integers(0, SIDE, SIDE),
     "a": floats(-1, 1, 4, 8, 128, 64),
     "R": np.sort(floats(-2, 2, SIDE)),

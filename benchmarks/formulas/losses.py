@@ -39,7 +39,8 @@ ROWS: dict[str, Row] = {
     "smooth_l1_loss": ("xy", lambda x, y: F.smooth_l1_loss(x, y),
                        lambda x, y: np.where((d := np.abs(x - y)) < 1, d * d / 2, d - 0.5).mean()),
     "cross_entropy": ("xt", F.cross_entropy, cross_entropy),
-    "nll_loss": ("xt", F.nll_loss, lambda x, t: -x[np.arange(SIDE), t].mean()),
+    "nll_loss": ("xT", lambda x, T: F.nll_loss(x.reshape(-1, 10), T),
+                 lambda x, T: -x.reshape(-1, 10)[np.arange(len(T)), T].mean()),
     "kl_div": ("xh", lambda x, h: F.kl_div(x, h), lambda x, h: (h * (np.log(h) - x)).mean()),
     "binary_cross_entropy": (
         "hb", lambda h, b: F.binary_cross_entropy(h, b.float()),

@@ -83,7 +83,7 @@ ROWS: dict[str, Row] = {
     "linalg.tensorinv": ("x", lambda x: tg.linalg.tensorinv(x.reshape(SIDE, 10, 100), 1),
                          lambda x: np.linalg.tensorinv(x.reshape(SIDE, 10, 100), 1)),
     "linalg.tensorsolve": ("xw", lambda x, w: tg.linalg.tensorsolve(x, w), np.linalg.tensorsolve),
-    "linalg.vander": ("w", lambda w: tg.linalg.vander(w[:500] / 2, N=8),
-                      lambda w: np.vander(w[:500] / 2, 8, True)),
+    "linalg.vander": ("v", lambda v: tg.linalg.vander(v[:125000], N=8),
+                      lambda v: np.vander(v[:125000], 8, True)),
     "linalg.vecdot": ("xy", lambda x, y: tg.linalg.vecdot(x, y), lambda x, y: np.vecdot(x, y)),
 }  # fmt: skip

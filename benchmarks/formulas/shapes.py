@@ -41,6 +41,12 @@ def index_filled(x: Any, r: Any) -> Any:
     return out
 
 
+def index_copied(x: Any, y: Any, r: Any) -> Any:
+    out = x.copy()
+    out[r] = y
+    return out
+
+
 def index_put(v: Any, i: Any) -> Any:
     out = v.copy()
     out[i] = v
@@ -178,8 +184,7 @@ ROWS: dict[str, Row] = {
     "masked_select": ("xb", lambda x, b: tg.masked_select(x, b), lambda x, b: x[b]),
     "masked_scatter": ("xby", lambda x, b, y: tg.masked_scatter(x, b, y), masked_scattered),
     "index_add": ("xyr", lambda x, y, r: tg.index_add(x, 0, r, y), index_added),
-    "index_copy": ("xyr", lambda x, y, r: tg.index_copy(x, 0, tg.arange(SIDE), y),
-                   lambda x, y, r: np.copy(y)),
+    "index_copy": ("xyr", lambda x, y, r: tg.index_copy(x, 0, r, y), index_copied),
     "index_fill": ("xr", lambda x, r: tg.index_fill(x, 0, r, 0.5), index_filled),
     "index_put": ("vi", lambda v, i: tg.index_put(v, (i,), v), index_put),
     "index_reduce": ("xyr", lambda x, y, r: tg.index_reduce(x, 0, r, y, "amax"), index_reduced),

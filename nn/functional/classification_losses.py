@@ -131,11 +131,7 @@ def kl_div(
         check_reduction("kl_div", reduction)
     check_tensor("kl_div", input)
     check_tensor("kl_div", target)
-    if log_target:
-        losses = ops.exp(target) * (target - input)
-    else:
-        # The logarithm of 0 is never taken: its infinite slope times 0 would be NaN.
-        losses = target * (ops.log(where(target == 0, 1.0, target)) - input)
+    losses = ops.exp(target) * (target - input) if log_target else gates.kl_div(input, target)
     if reduction != "batchmean":
         return reduced("kl_div", losses, reduction)
     return sum(losses) / input.shape[0] if input.ndim else sum(losses)

@@ -8,6 +8,7 @@ from tapegrad.autograd import Tensor
 from tapegrad.autograd import operations as ops
 from tapegrad.autograd.engine import describe
 from tapegrad.autograd.errors import ShapeError
+from tapegrad.autograd.gates import activation as gates
 
 from .arguments import check_probability, computed, float_tensor
 from .rectifiers import SELU_ALPHA, SELU_SCALE
@@ -143,7 +144,7 @@ def _dropped(
     # an infinite element that is dropped becomes 0, not NaN.
     kept = _kept(name, input, p, lead)
     scale = 1 / (1 - p) if p < 1.0 else 1.0
-    return computed(name, input, inplace, lambda x: ops.where(kept, x * scale, 0.0))
+    return computed(name, input, inplace, lambda x: gates.dropout(x, kept, scale=scale))
 
 
 def _masked(
