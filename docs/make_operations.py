@@ -30,7 +30,7 @@ from tapegrad.autograd.arrays import MODULES  # noqa: E402
 from tapegrad.nn import functional  # noqa: E402
 
 COLUMNS = ("operation", "what", "gates", "method", "differentiable", "second order")
-COLUMNS += ("pointwise", "CUDA")
+COLUMNS += ("fusable", "CUDA")
 HEAD = """# Operations
 
 Written by `docs/make_operations.py` from the functions and gates themselves; a test fails when it
@@ -41,8 +41,8 @@ is out of date.
 - **differentiable**, **second order**: whether results have gradients, and those
   gradients theirs; "flat" where the gradient is 0 everywhere, "linear" where it does not depend on
   the inputs, so that the second is 0.
-- **pointwise**: whether each element of the result depends on one element of each input alone,
-  which is what it takes to fuse a function into one kernel.
+- **fusable**: whether all its gates are pointwise, each element of the result made from one element
+  of each input alone, which is what it takes to become one kernel.
 - **CUDA**: whether tensors on a GPU are computed with there, by CuPy, without a copy to the CPU;
   checked with a stand-in that lacks what CuPy lacks. A dash: not a function of tensors.
 """

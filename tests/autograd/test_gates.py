@@ -76,6 +76,26 @@ def test_values_and_gradients_keep_their_dtype(sample, dtype):
     assert [x.grad.shape for x in leaves] == [x.shape for x in leaves]
 
 
+POINTWISE = [sample for sample in SAMPLES if Gate.all[sample.gate].pointwise]
+
+
+@pytest.mark.parametrize("sample", POINTWISE, ids=str)
+def test_a_pointwise_gate_makes_each_element_from_one_of_each_input(sample):
+    inputs = draw(sample, tg.float64)
+    out = call(sample)(*inputs)
+    if not out.ndim or not out.shape[0]:
+        return
+    assert out.shape == np.broadcast_shapes(*(np.shape(value) for value in inputs))
+    place = tuple(n - 1 for n in out.shape)
+    one = np.zeros(out.shape)
+    one[place] = 1.0
+    leaves = [value for value in inputs if isinstance(value, tg.Tensor)]
+    for leaf, grad in zip(
+        leaves, tg.autograd.grad(out, leaves, one, allow_unused=True), strict=True
+    ):
+        assert grad is None or np.count_nonzero(grad.data) <= 1, leaf.shape
+
+
 def test_add_distributes_the_gradient():
     x, y = tg.tensor([1.0, 2.0], requires_grad=True), tg.tensor([3.0, 4.0], requires_grad=True)
     (x + y).backward(tg.tensor([10.0, 20.0]))
