@@ -82,8 +82,8 @@ def at_ranks(xp: Any, x: Array, ranks: Any) -> Array:
     x = comparable(x)
     if not isinstance(ranks, list):
         return take(xp, argsort(xp, x), ranks)
-    if len(ranks) > _FEW:
-        return argsort(xp, x)[..., xp.asarray(ranks)]
+    if len(ranks) > _FEW or not ranks:
+        return argsort(xp, x)[..., xp.asarray(ranks, xp.int64)]
     pivots: set[int] = set()
     for k in sorted(set(ranks), reverse=True):
         if k + 1 not in pivots:

@@ -22,6 +22,7 @@ class Convolution(Gate):
 
     needs: ClassVar = {"x": "weight", "weight": "x", "bias": ""}
     fresh: ClassVar = True
+    quiet: ClassVar = "always"
 
     def forward(
         self,
@@ -57,6 +58,7 @@ class ConvolutionInput(Gate):
 
     needs: ClassVar = {"x": "weight", "weight": "x"}
     fresh: ClassVar = True
+    quiet: ClassVar = "always"
 
     def forward(
         self,
@@ -89,6 +91,7 @@ class ConvolutionWeight(Gate):
 
     needs: ClassVar = {"x": "image", "image": "x"}
     fresh: ClassVar = True
+    quiet: ClassVar = "always"
 
     def forward(
         self,
@@ -121,6 +124,7 @@ class Im2col(Gate):
 
     needs: ClassVar = {"x": ""}
     fresh: ClassVar = True
+    quiet: ClassVar = "always"
 
     def forward(
         self,
@@ -143,6 +147,7 @@ class Col2im(Gate):
 
     needs: ClassVar = {"x": ""}
     fresh: ClassVar = True
+    quiet: ClassVar = "always"
 
     def forward(
         self,

@@ -18,6 +18,7 @@ class Resample(Gate):
 
     needs: ClassVar = {"x": ""}
     fresh: ClassVar = True
+    quiet: ClassVar = "always"
 
     def forward(self, xp: Any, x: Any, *, plan: tuple[tuple[int, Taps], ...]) -> Any:
         weighs = any(len(t.rows) > 1 or t.rows[0].weights is not None for _, t in plan if t.rows)

@@ -25,6 +25,7 @@ class ScatterProd(Gate):
     """Ones with src[k] multiplied in at positions[k]; exact where no src is 0."""
 
     needs: ClassVar = {"src": "src positions out"}
+    quiet: ClassVar = "always"
 
     def forward(self, xp: Any, src: Any, positions: Any, *, size: int) -> Any:
         return _combined(xp, "multiply", xp.ones(size, src.dtype), positions, src)
@@ -39,6 +40,7 @@ class _ScatterExtreme(Gate):
     """The gradient is shared evenly by all that reach the extreme."""
 
     needs: ClassVar = {"x": "x src positions out", "src": "x src positions out"}
+    quiet: ClassVar = "always"
     name_of_best: ClassVar[str]
 
     def forward(self, xp: Any, x: Any, src: Any, positions: Any) -> Any:

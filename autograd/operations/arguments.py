@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from tapegrad.autograd.arrays import bool_, float32, float64
 from tapegrad.autograd.engine import Variable, describe
-from tapegrad.autograd.errors import ArgumentError, DtypeError, ShapeError
+from tapegrad.autograd.errors import ArgumentError, DtypeError, PositionError, ShapeError
 
 F = TypeVar("F", bound=Callable[..., Any])
 Dim = int | Sequence[int] | None
@@ -81,6 +81,13 @@ def check_matrices(name: str, value: Any, square: bool = False) -> Any:
     return value
 
 
+def whole(name: str, what: str, value: Any) -> int:
+    """A whole number, which may be a tensor of one; what Python calls an index."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name}: {what} must be an integer, got {value!r}")
+    return value.__index__()
+
+
 def normalize_dim(name: str, dim: int, ndim: int) -> int:
     """`dim` counted from 0; IndexError where the tensor has no such dimension.
 
@@ -92,7 +99,7 @@ def normalize_dim(name: str, dim: int, ndim: int) -> int:
     dim = dim.__index__()
     span = max(ndim, 1)
     if not -span <= dim < span:
-        raise IndexError(
+        raise PositionError(
             f"{name}: dim {dim} is out of range for a tensor of {ndim} dimensions "
             f"(expected {-span} to {span - 1})"
         )

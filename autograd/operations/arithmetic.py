@@ -175,6 +175,8 @@ def lerp(input: Any, end: Any, weight: Any) -> Any:
     >>> tg.lerp(tg.tensor([1.0, 2.0]), tg.tensor([5.0, 10.0]), 0.25)
     tensor([2., 4.])
     """
+    if not isinstance(weight, (Variable, int, float)):
+        raise TypeError(f"lerp: weight must be a number or a tensor, got {type(weight).__name__}")
     ranked = isinstance(weight, Variable) and weight._data.ndim > 0
     same_dtype(
         "lerp",

@@ -12,7 +12,7 @@ from tapegrad.autograd.engine import Variable, describe
 from tapegrad.autograd.errors import ShapeError
 from tapegrad.autograd.gates import indexing as gates
 
-from .arguments import check_tensor, normalize_dim, numpy_names
+from .arguments import check_tensor, normalize_dim, numpy_names, whole
 from .positions import in_range, index_array, mask_array
 from .shape import expand, reshape
 
@@ -150,7 +150,7 @@ def select(input: Any, dim: int, index: Any) -> Any:
 
 def position(name: str, input: Any, dim: int, index: Any) -> int:
     """One position along a dimension, negative ones counted from the end, as an int from 0."""
-    place, length = index.__index__(), input._data.shape[dim]
+    place, length = whole(name, "index", index), input._data.shape[dim]
     if not -length <= place < length:
         raise IndexError(
             f"{name}: index {place} is out of range for dim {dim} of {describe(input)}"
@@ -171,7 +171,11 @@ def narrow(input: Any, dim: int, start: Any, length: int) -> Any:
     dim = normalize_dim("narrow", dim, data.ndim)
     if isinstance(start, Variable) and (start._data.ndim or start._data.dtype not in INTEGERS):
         raise RuntimeError(f"narrow: start must be one integer, got {describe(start)}")
-    size, start = data.shape[dim], start.__index__()
+    size, start, length = (
+        data.shape[dim],
+        whole("narrow", "start", start),
+        whole("narrow", "length", length),
+    )
     if not -size <= start <= size:
         raise IndexError(
             f"narrow: start {start} is out of range for dim {dim} of {describe(input)}"

@@ -13,7 +13,7 @@ from tapegrad.autograd.gates import shape as gates
 from tapegrad.autograd.gates.indexing import index as index_gate
 from tapegrad.kernels.segments import members
 
-from .arguments import check_tensor, normalize_dim, numpy_names
+from .arguments import check_tensor, normalize_dim, numpy_names, whole
 from .shape import atleast_1d, atleast_2d, atleast_3d, expand, reshape
 
 __all__ = [
@@ -199,6 +199,8 @@ def split(tensor: Any, split_size_or_sections: int | Sequence[int], dim: int = 0
         sizes = tuple(int(n) for n in split_size_or_sections)
         if sum(sizes) != length or min(sizes, default=0) < 0:
             raise RuntimeError(f"split: the sizes {sizes} do not add up to {length} (dim {dim})")
+        if not sizes:
+            return ()
     else:
         each = int(split_size_or_sections)
         if each < 0 or (not each and length):
@@ -338,6 +340,7 @@ def chunk(input: Any, chunks: int, dim: int = 0) -> Any:
     >>> [len(part) for part in tg.chunk(tg.arange(5), 2)]
     [3, 2]
     """
+    chunks = whole("chunk", "chunks", chunks)
     if chunks <= 0:
         raise RuntimeError(f"chunk: the number of chunks must be positive, got {chunks}")
     if not check_tensor("chunk", input)._data.ndim:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from tapegrad.autograd.arrays import FLOATS, bool_
+from tapegrad.autograd.arrays import FLOATS, HALVES, bool_
 from tapegrad.autograd.engine import describe, needs_gradient
 from tapegrad.autograd.errors import ArgumentError, DtypeError, ShapeError
 from tapegrad.autograd.gates import products as gates
+from tapegrad.autograd.gates.arithmetic import addcmul
 from tapegrad.autograd.gates.broadcasting import expand
+from tapegrad.autograd.gates.reductions import sum_
 from tapegrad.autograd.gates.selection import where
 from tapegrad.autograd.gates.shape import reshape
 
@@ -133,9 +135,9 @@ def inner(input: Any, other: Any) -> Any:
     tensor([21., 43.])
     """
     x, y = check_tensor("inner", input)._data, check_tensor("inner", other)._data
-    same_dtype("inner", input, other)
     if not x.ndim or not y.ndim:
         return number_tensor("inner", input) * other
+    same_dtype("inner", input, other)
     if x.shape[-1] != y.shape[-1]:
         raise ShapeError(
             f"inner: {describe(input)} and {describe(other)} differ in their last dimension"
@@ -194,11 +196,22 @@ def addbmm(input: Any, batch1: Any, batch2: Any, *, beta: float = 1, alpha: floa
             [6., 6.]])
     """
     _fitting("addbmm", batch1, batch2, (3, 3))
-    return _added("addbmm", input, einsum("bij,bjk->ik", batch1, batch2), beta, alpha)
+    (_, i, j), (*_, k) = batch1._data.shape, batch2._data.shape
+    if i * k <= j * (i + k) and batch1._data.dtype in FLOATS - HALVES:  # no larger than the inputs
+        product = sum_(_product("addbmm", batch1, batch2), dims=(0,), keepdim=False)
+    else:
+        product = einsum("bij,bjk->ik", batch1, batch2)
+    return _added("addbmm", input, product, beta, alpha)
 
 
 def addr(input: Any, vec1: Any, vec2: Any, *, beta: float = 1, alpha: float = 1) -> Any:
     """`beta * input + alpha * outer(vec1, vec2)`, as `addmm`."""
+    arrays = [check_tensor("addr", x)._data for x in (input, vec1, vec2)]
+    shape = tuple(a.size for a in arrays[1:] if a.ndim == 1)
+    alike = arrays[0].dtype in FLOATS and len({a.dtype for a in arrays}) == 1
+    if beta == 1 and alike and len(shape) == 2 and arrays[0].shape == shape:
+        column = reshape(vec1, shape=(arrays[1].size, 1))
+        return addcmul(input, column, vec2, value=alpha)
     return _added("addr", input, _outer("addr", vec1, vec2), beta, alpha)
 
 

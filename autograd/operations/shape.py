@@ -101,6 +101,8 @@ def unflatten(input: Any, dim: int, sizes: Sequence[int]) -> Any:
     (2, 3, 4)
     """
     shape = check_tensor("unflatten", input)._data.shape
+    if not shape:
+        raise RuntimeError("unflatten: a tensor of no dimensions has none to take apart")
     dim = normalize_dim("unflatten", dim, len(shape))
     sizes = shape_of("unflatten", (sizes,))
     known = -math.prod(sizes)
@@ -225,6 +227,8 @@ def movedim(input: Any, source: int | Sequence[int], destination: int | Sequence
     )
     if not len(sources) == len(destinations) == len(set(sources)) == len(set(destinations)):
         raise RuntimeError(f"movedim: cannot move dimensions {source} to {destination}")
+    if not ndim:
+        return permute(input, ())
     order = [d for d in range(ndim) if d not in sources]
     for to, origin in sorted(zip(destinations, sources, strict=True)):
         order.insert(to, origin)
@@ -236,7 +240,7 @@ def moveaxis(input: Any, source: int | Sequence[int], destination: int | Sequenc
     return movedim(input, source, destination)
 
 
-def expand(input: Any, size: Sequence[int]) -> Any:
+def expand(input: Any, size: int | Sequence[int]) -> Any:
     """Size-1 and new leading dimensions repeated, as a view; -1 keeps a size.
 
     >>> import tapegrad as tg
@@ -244,7 +248,7 @@ def expand(input: Any, size: Sequence[int]) -> Any:
     tensor([[1, 1, 1],
             [2, 2, 2]])
     """
-    return _expand("expand", input, size)
+    return _expand("expand", input, (size,) if isinstance(size, int) else size)
 
 
 def _expand(name: str, input: Any, size: Sequence[int]) -> Any:
@@ -299,7 +303,7 @@ def broadcast_tensors(*tensors: Any) -> tuple[Any, ...]:
     return tuple(expand_gate(tensor, shape=shape) for tensor in listed)
 
 
-def sum_to_size(input: Any, *size: Any) -> Any:
+def sum_to_size(input: Any, *size: Any, **named: Any) -> Any:
     """The sum over the dimensions in which a tensor of `size` would broadcast to `input`.
 
     >>> import tapegrad as tg
@@ -308,7 +312,7 @@ def sum_to_size(input: Any, *size: Any) -> Any:
             [3.]])
     """
     shape = check_tensor("sum_to_size", input)._data.shape
-    wanted = shape_of("sum_to_size", size)
+    wanted = shape_of("sum_to_size", (sizes_of("sum_to_size", "size", size, named),))
     lead = len(shape) - len(wanted)
     if lead < 0 or any(n not in (1, m) for n, m in zip(wanted, shape[lead:], strict=True)):
         raise ShapeError(f"sum_to_size: {wanted} does not broadcast to {describe(input)}")
@@ -390,7 +394,9 @@ def view(input: Any, *size: Any, **named: Any) -> Any:
     tensor([[0, 1, 2],
             [3, 4, 5]])
     """
-    if "dtype" in named or (len(size) == 1 and not isinstance(size[0], (int, Sequence))):
+    if "dtype" in named or (
+        len(size) == 1 and not isinstance(size[0], Sequence) and not hasattr(size[0], "__index__")
+    ):
         return view_dtype(input, named["dtype"] if named else size[0])
     return _reshape("view", input, sizes_of("view", "size", size, named))
 

@@ -19,7 +19,7 @@ from tapegrad.autograd.errors import ArgumentError, ShapeError
 from tapegrad.kernels import sorting as kernels
 from tapegrad.kernels.segments import counted
 
-from .arguments import check_tensor, normalize_dim, numpy_names
+from .arguments import check_tensor, normalize_dim, numpy_names, whole
 from .reductions import ValuesAndIndices, as_shaped, at_positions, line_of
 
 __all__ = [

@@ -13,6 +13,7 @@ from tapegrad.autograd.arrays import (
     float32,
     int64,
     module_of,
+    wide,
 )
 from tapegrad.autograd.engine import Variable, array_of, cast, describe, wrap
 from tapegrad.autograd.errors import ArgumentError, ShapeError
@@ -212,6 +213,8 @@ def kthvalue(input: Any, k: int, dim: int = -1, keepdim: bool = False) -> Values
     data = check_tensor("kthvalue", input)._data
     position = normalize_dim("kthvalue", dim, data.ndim)
     length = data.shape[position] if data.ndim else 1
+    if not length:
+        raise IndexError(f"kthvalue: dim {dim} of {describe(input)} has no elements")
     if not 1 <= k <= length:
         raise ArgumentError(f"kthvalue: k must be from 1 to {length}, got {k}")
     return chosen(
@@ -319,7 +322,8 @@ def _check_fractions(name: str, data: Any, q: Variable) -> None:
         raise ShapeError(f"{name}: q must be a number or have one dimension, got {describe(q)}")
     if q._data.dtype != data.dtype:
         raise RuntimeError(f"{name}: q must be of dtype {data.dtype}, got {describe(q)}")
-    if not bool(((q._data >= 0) & (q._data <= 1)).all()):
+    fractions = q._data.astype(wide(q._data.dtype), copy=False)  # bfloat16 warns of NaN
+    if not bool(((fractions >= 0) & (fractions <= 1)).all()):
         raise RuntimeError(f"{name}: q must be between 0 and 1, got {q!r}")
 
 

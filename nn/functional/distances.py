@@ -10,7 +10,7 @@ from tapegrad.autograd.arrays import HALVES, float32, module_of, result_type
 from tapegrad.autograd.engine import cast, describe
 from tapegrad.autograd.errors import ArgumentError, ShapeError
 from tapegrad.autograd.gates.indexing import index
-from tapegrad.autograd.operations.arguments import normalize_dim
+from tapegrad.autograd.operations.arguments import check_tensors, normalize_dim
 
 from .arguments import float_tensor
 
@@ -36,12 +36,16 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     >>> F.cosine_similarity(tg.tensor([[3.0, 0.0]]), tg.tensor([[2.0, 2.0]]))
     tensor([0.7071])
     """
-    x1, x2 = float_tensor("cosine_similarity", x1), float_tensor("cosine_similarity", x2)
-    x1, x2 = _broadcast("cosine_similarity", x1, x2)
+    x1, x2 = _broadcast("cosine_similarity", *check_tensors("cosine_similarity", x1, x2))
     dim = normalize_dim("cosine_similarity", dim, x1.ndim)
     dtype = result_type(x1._data, x2._data)
-    if dtype in HALVES:  # in which the products overflow
-        x1, x2 = cast(x1, dtype=float32), cast(x2, dtype=float32)
+    computed = float32 if dtype in HALVES else dtype  # in halves the products overflow
+    x1, x2 = (
+        x
+        if x._data.dtype == computed
+        else float_tensor("cosine_similarity", cast(x, dtype=computed))
+        for x in (x1, x2)
+    )
     lengths = _length(x1, dim, eps) * _length(x2, dim, eps)
     cosine = (x1 * x2).sum(dim) / lengths
     return cast(cosine, dtype=dtype) if dtype in HALVES else cosine

@@ -17,7 +17,7 @@ from tapegrad.autograd.arrays import INTEGERS, module_of
 from tapegrad.autograd.engine import array_of, describe, wrap
 from tapegrad.autograd.errors import ArgumentError, DtypeError, ShapeError
 from tapegrad.autograd.gates.indexing import index_put
-from tapegrad.autograd.operations.arguments import check_tensor
+from tapegrad.autograd.operations.arguments import check_tensor, check_tensors
 
 from .activation import log1p_exp
 from .classification_losses import logistic_losses
@@ -87,6 +87,7 @@ def multi_margin_loss(
     if p not in (1, 2):
         raise ValueError(f"multi_margin_loss: p must be 1 or 2, not {p}")
     check_reduction("multi_margin_loss", reduction)
+    check_tensors("multi_margin_loss", input, target)
     if weight is not None and weight.ndim != 1:
         raise ArgumentError(f"multi_margin_loss: weight must be (C,), got {describe(weight)}")
     margins = _margins("multi_margin_loss", input, target, margin)
@@ -194,6 +195,7 @@ def multilabel_soft_margin_loss(
     0.6931
     """
     check_reduction("multilabel_soft_margin_loss", reduction)
+    check_tensors("multilabel_soft_margin_loss", input, target)
     losses = logistic_losses(input, target)
     losses = losses if weight is None else losses * weight
     last = max(input.ndim - 1, 0)
@@ -251,12 +253,13 @@ def margin_ranking_loss(
     [0.0, 1.0]
     """
     check_reduction("margin_ranking_loss", reduction)
+    check_tensors("margin_ranking_loss", input1, input2, target)
     if not input1.ndim == input2.ndim == target.ndim:
         raise ShapeError(
             "margin_ranking_loss: expected as many dimensions in all, got "
             f"{describe(input1)}, {describe(input2)} and {describe(target)}"
         )
-    losses = ops.clamp(-target * (input1 - input2) + margin, min=0)
+    losses = ops.clamp(-target * (input1 - input2) + float(margin), min=0)
     return reduced("margin_ranking_loss", losses, reduction)
 
 
@@ -281,6 +284,7 @@ def cosine_embedding_loss(
     [1.0, 1.0]
     """
     check_reduction("cosine_embedding_loss", reduction)
+    check_tensors("cosine_embedding_loss", input1, input2, target)
     ndim = target.ndim
     if ndim > 1 or input1.ndim != ndim + 1 or input2.ndim != ndim + 1:
         raise ShapeError(
@@ -374,7 +378,7 @@ def _triplet_loss(
     check_reduction(name, reduction)
     if not margin > 0:
         raise ValueError(f"{name}: margin must be above 0, not {margin}")
-    anchor, positive, negative = triplet
+    anchor, positive, negative = check_tensors(name, *triplet)
     if not anchor.ndim == positive.ndim == negative.ndim:
         raise ShapeError(
             f"{name}: anchor, positive and negative must have as many dimensions, got "

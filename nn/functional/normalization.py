@@ -19,7 +19,7 @@ from tapegrad.autograd.errors import ArgumentError, ShapeError
 from tapegrad.autograd.gates import normalization as gates
 from tapegrad.autograd.gates.shape import reshape
 from tapegrad.autograd.modes import no_grad
-from tapegrad.autograd.operations.arguments import number_tensor, same_dtype
+from tapegrad.autograd.operations.arguments import check_tensor, number_tensor, same_dtype
 
 from .arguments import float_tensor
 from .padding import pad
@@ -326,7 +326,7 @@ def _channelled(name: str, input: Any, *per_channel: Any) -> Any:
     for what, value in zip(
         ("running_mean", "running_var", "weight", "bias"), per_channel, strict=True
     ):
-        if value is not None and value._data.shape != (data.shape[1],):
+        if value is not None and check_tensor(name, value)._data.shape != (data.shape[1],):
             raise ShapeError(
                 f"{name}: {what} {describe(value)} does not fit {describe(input)}; expected one "
                 f"number for each of {data.shape[1]} channels"
@@ -346,7 +346,7 @@ def _rows(
             f"{name}: normalized_shape {list(sizes)} must be the last sizes of {describe(input)}"
         )
     for what, value in (("weight", weight), ("bias", bias)):
-        if value is not None and value._data.shape != sizes:
+        if value is not None and check_tensor(name, value)._data.shape != sizes:
             raise ShapeError(f"{name}: {what} {describe(value)} must have shape {list(sizes)}")
     _check_dtypes(name, input, weight, bias)
     return math.prod(data.shape[: -len(sizes)]), math.prod(sizes)

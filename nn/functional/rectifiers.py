@@ -9,6 +9,7 @@ import math
 
 from tapegrad.autograd import Tensor
 from tapegrad.autograd import operations as ops
+from tapegrad.autograd.arrays import FLOATS
 from tapegrad.autograd.errors import ArgumentError
 from tapegrad.autograd.gates import activation as gates
 from tapegrad.autograd.gates.selection import where
@@ -262,9 +263,16 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
     [-7.0, -7.0, 2.0]
     """
     number_tensor("threshold", input)
-    return computed("threshold", input, inplace, lambda x: where(x <= threshold, value, x))
+    return computed("threshold", input, inplace, lambda x: _threshold(x, threshold, value))
 
 
 def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
     """`threshold`, in place."""
-    return computed("threshold_", input, True, lambda x: where(x <= threshold, value, x))
+    return computed("threshold_", input, True, lambda x: _threshold(x, threshold, value))
+
+
+def _threshold(x: Tensor, threshold: float, value: float) -> Tensor:
+    """Of whole numbers both bounds are cut off to whole numbers, as PyTorch does."""
+    if x._data.dtype not in FLOATS:
+        threshold, value = int(threshold), int(value)
+    return where(x <= threshold, value, x)

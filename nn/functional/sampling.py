@@ -262,6 +262,11 @@ def grid_sampler(
     >>> tg.grid_sampler(tg.ones(1, 1, 2, 2), tg.zeros(1, 1, 1, 2), 1, 0, False)
     tensor([[[[1.]]]])
     """
+    if interpolation_mode not in range(len(MODES)) or padding_mode not in range(len(BORDERS)):
+        raise ArgumentError(
+            f"grid_sampler: interpolation_mode and padding_mode must be from 0 to 2, got "
+            f"{interpolation_mode} and {padding_mode}"
+        )
     return grid_sample(
         input, grid, MODES[interpolation_mode], BORDERS[padding_mode], bool(align_corners)
     )
