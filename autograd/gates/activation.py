@@ -68,7 +68,10 @@ class Elu(Gate):
     ) -> Any:
         x = widened(x)
         low = where(x < 0, x, 0.0)  # keeps the branch not taken from overflowing
-        return where(x > 0, grad * scale, grad * (exp(low * rate) * (alpha * scale * rate)))
+        high = grad * scale if scale != 1 else grad
+        bent = exp(low * rate if rate != 1 else low)
+        factor = alpha * scale * rate
+        return where(x > 0, high, grad * (bent * factor if factor != 1 else bent))
 
 
 class Softplus(Gate):
@@ -98,7 +101,7 @@ class Softplus(Gate):
     def backward(
         self, node: Node, grad: Any, out: None, x: Any, *, beta: float, threshold: float
     ) -> Any:
-        scaled = widened(x) * beta
+        scaled = widened(x) * beta if beta != 1 else widened(x)
         bent = grad * sigmoid(scaled)
         return where(scaled > threshold, grad, bent) if threshold < math.inf else bent
 

@@ -31,6 +31,11 @@ def with_indices(function: Any, arguments: Any) -> Any:
     return lambda x: (function(x, -1), arguments(x, -1))
 
 
+def running(extreme: Any, x: Any) -> Any:
+    values = extreme.accumulate(x, 1)
+    return values, np.maximum.accumulate(np.where(x == values, np.arange(SIDE), 0), 1)
+
+
 def mode(x: Any) -> Any:
     """The longest run of equals in every sorted line."""
     line = np.sort(x, 1)
@@ -96,7 +101,7 @@ ROWS: dict[str, Row] = {
                     lambda x: x.sum(0, keepdims=True)),
     "cumsum": ("x", lambda x: tg.cumsum(x, 1), lambda x: np.cumsum(x, 1)),
     "cumprod": ("h", lambda h: tg.cumprod(h, 1), lambda h: np.cumprod(h, 1)),
-    "cummax": ("x", lambda x: tg.cummax(x, 1), lambda x: np.maximum.accumulate(x, 1)),
+    "cummax": ("x", lambda x: tg.cummax(x, 1), lambda x: running(np.maximum, x)),
     "logcumsumexp": ("x", lambda x: tg.logcumsumexp(x, 1),
                      lambda x: np.logaddexp.accumulate(x, 1)),
     "diff": ("x", lambda x: tg.diff(x), np.diff),
@@ -107,7 +112,7 @@ ROWS: dict[str, Row] = {
                      lambda w, v: np.searchsorted(np.sort(w), v)),
     "trapezoid": ("x", lambda x: tg.trapezoid(x), lambda x: np.trapezoid(x)),
     "cumsum dim 0": ("x", lambda x: tg.cumsum(x, 0), lambda x: np.cumsum(x, 0)),
-    "cummin": ("x", lambda x: tg.cummin(x, 1), lambda x: np.minimum.accumulate(x, 1)),
+    "cummin": ("x", lambda x: tg.cummin(x, 1), lambda x: running(np.minimum, x)),
     "cumulative_trapezoid": ("x", lambda x: tg.cumulative_trapezoid(x),
                              lambda x: np.cumsum((x[:, 1:] + x[:, :-1]) / 2, 1)),
     "gradient": ("x", lambda x: tg.gradient(x), np.gradient),
