@@ -118,6 +118,8 @@ def isin(
     tensor([[False,  True],
             [ True, False]])
     """
+    if not isinstance(elements, (Variable, int, float)):
+        check_tensor("isin", elements)
     if not isinstance(elements, Variable):
         check_tensor("isin", test_elements)
     x, among = as_tensor(elements)._data, as_tensor(test_elements)._data

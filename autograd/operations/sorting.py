@@ -268,6 +268,8 @@ def bucketize(input: Any, boundaries: Any, *, out_int32: bool = False, right: bo
     >>> tg.bucketize(tg.tensor([0, 3, 9]), tg.tensor([1, 3, 5]))
     tensor([0, 1, 3])
     """
+    if not isinstance(input, (int, float)):
+        check_tensor("bucketize", input)
     data = check_tensor("bucketize", boundaries)._data
     if data.ndim != 1:
         raise RuntimeError(f"bucketize: boundaries need one dimension, got {describe(boundaries)}")

@@ -11,7 +11,7 @@ from tapegrad.autograd import operations as ops
 from tapegrad.autograd.arrays import wide
 from tapegrad.autograd.errors import ArgumentError, ShapeError
 from tapegrad.autograd.gates import activation as gates
-from tapegrad.autograd.operations.arguments import normalize_dim, numpy_names
+from tapegrad.autograd.operations.arguments import check_tensor, normalize_dim, numpy_names
 
 from .arguments import computed, float_tensor
 
@@ -110,7 +110,7 @@ def softsign(input: Tensor) -> Tensor:
     >>> F.softsign(tg.tensor([-3.0, 1.0])).tolist()
     [-0.75, 0.5]
     """
-    return input / (abs(input) + 1)
+    return check_tensor("softsign", input) / (abs(input) + 1)
 
 
 def tanhshrink(input: Tensor) -> Tensor:
@@ -121,7 +121,7 @@ def tanhshrink(input: Tensor) -> Tensor:
     >>> F.tanhshrink(tg.tensor([0.0, 20.0])).tolist()
     [0.0, 19.0]
     """
-    return input - ops.tanh(input)
+    return check_tensor("tanhshrink", input) - ops.tanh(input)
 
 
 @numpy_names
@@ -167,7 +167,8 @@ def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
     >>> F.softmin(tg.tensor([1e4, 1e4, -1e4]), dim=0).tolist()
     [0.0, 0.0, 1.0]
     """
-    return ops.softmax(-input, _chosen("softmin", input, dim, _stacklevel), dtype)
+    dim = _chosen("softmin", check_tensor("softmin", input), dim, _stacklevel)
+    return ops.softmax(-input, normalize_dim("softmin", dim, input.ndim), dtype)
 
 
 @numpy_names

@@ -18,7 +18,7 @@ from tapegrad.autograd.gates import losses as gates
 from tapegrad.autograd.gates.indexing import gather
 from tapegrad.autograd.gates.shape import reshape
 from tapegrad.autograd.operations import log_softmax, mean, sum, where
-from tapegrad.autograd.operations.arguments import check_tensor
+from tapegrad.autograd.operations.arguments import check_tensor, check_tensors
 
 from .activation import log1p_exp
 from .affine import linear
@@ -56,6 +56,7 @@ def binary_cross_entropy(
     >>> round(F.binary_cross_entropy(tg.tensor([0.5, 0.0]), tg.tensor([1.0, 0.0])).item(), 4)
     0.3466
     """
+    check_tensors("binary_cross_entropy", input, target)
     if input.shape != target.shape:
         raise ValueError(
             f"binary_cross_entropy: the input's shape {tuple(input.shape)} and the target's "
@@ -91,6 +92,7 @@ def binary_cross_entropy_with_logits(
     >>> F.binary_cross_entropy_with_logits(tg.tensor([-1e4]), tg.tensor([1.0])).item()
     10000.0
     """
+    check_tensors("binary_cross_entropy_with_logits", input, target)
     if input.shape != target.shape:
         raise ValueError(
             f"binary_cross_entropy_with_logits: the input's shape {tuple(input.shape)} and the "
@@ -164,6 +166,8 @@ def linear_cross_entropy(
     1.3863
     """
     name = "linear_cross_entropy"
+    check_tensors(name, input, linear_weight, target)
+    check_reduction(name, reduction)
     features, weights = input.shape, linear_weight.shape
     fits = len(features) in (1, 2) and len(weights) >= 2 and features[-1] == weights[-1]
     if not fits or (len(weights) > 2 and len(features) == 1):

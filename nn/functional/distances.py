@@ -10,7 +10,7 @@ from tapegrad.autograd.arrays import HALVES, float32, module_of, result_type
 from tapegrad.autograd.engine import cast, describe
 from tapegrad.autograd.errors import ArgumentError, ShapeError
 from tapegrad.autograd.gates.indexing import index
-from tapegrad.autograd.operations.arguments import check_tensors, normalize_dim
+from tapegrad.autograd.operations.arguments import check_tensors, normalize_dim, numpy_names
 
 from .arguments import float_tensor
 
@@ -21,6 +21,7 @@ __all__ = [
 ]
 
 
+@numpy_names
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """The cosine of the angle along a dimension: `x y / (max(|x|, eps) max(|y|, eps))`.
 
@@ -39,13 +40,9 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     x1, x2 = _broadcast("cosine_similarity", *check_tensors("cosine_similarity", x1, x2))
     dim = normalize_dim("cosine_similarity", dim, x1.ndim)
     dtype = result_type(x1._data, x2._data)
-    computed = float32 if dtype in HALVES else dtype  # in halves the products overflow
-    x1, x2 = (
-        x
-        if x._data.dtype == computed
-        else float_tensor("cosine_similarity", cast(x, dtype=computed))
-        for x in (x1, x2)
-    )
+    wider = float32 if dtype in HALVES else dtype  # in halves the products overflow
+    x1, x2 = (x if x._data.dtype == wider else cast(x, dtype=wider) for x in (x1, x2))
+    float_tensor("cosine_similarity", x1)
     lengths = _length(x1, dim, eps) * _length(x2, dim, eps)
     cosine = (x1 * x2).sum(dim) / lengths
     return cast(cosine, dtype=dtype) if dtype in HALVES else cosine
@@ -69,6 +66,7 @@ def _broadcast(name: str, x1: Tensor, x2: Tensor) -> tuple[Tensor, Tensor]:
     return ops.expand(x1, shape), ops.expand(x2, shape)
 
 
+@numpy_names
 def pairwise_distance(
     x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
 ) -> Tensor:
@@ -85,6 +83,7 @@ def pairwise_distance(
     >>> F.pairwise_distance(tg.tensor([[3.0, 0.0]]), tg.tensor([[0.0, 4.0]]))
     tensor([5.])
     """
+    x1, x2 = check_tensors("pairwise_distance", x1, x2)
     return ops.norm(x1 - x2 + eps, p, -1, keepdim)
 
 

@@ -51,11 +51,7 @@ def embedding(
     if table.ndim != 2:
         raise ShapeError(f"embedding: expected a table (V, D), got {describe(weight)}")
     count = table.shape[0]
-    if positions.size and not 0 <= positions.min().item() <= positions.max().item() < count:
-        raise PositionError(
-            f"embedding: positions from {positions.min()} to {positions.max()} are out "
-            f"of range for a table of {count} rows"
-        )
+    _check_range("embedding", positions, count)
     if padding_idx is not None:
         if not -count <= padding_idx < count:
             raise ArgumentError(f"embedding: padding_idx {padding_idx} is not one of {count} rows")
@@ -114,6 +110,7 @@ def embedding_bag(
     if mode == "max" and scale_grad_by_freq:
         raise RuntimeError(f"{name}: mode 'max' cannot scale gradients by frequency")
     xp = module_of(positions)
+    _check_range(name, positions, check_tensor(name, weight).shape[0])
     count, bags = _bags(name, positions, offsets, include_last_offset)
     positions = positions.reshape(-1)
     weighed = per_sample_weights
@@ -167,6 +164,15 @@ def _largest(xp: Any, rows: Any, sizes: Any) -> Any:
     places = xp.minimum(places, rows.shape[0] - 1)  # an empty bag at the end
     largest = max(index(rows, key=places), 1)[0]
     return where(wrap(sizes == 0)[:, None], 0.0, largest)
+
+
+def _check_range(name: str, positions: Any, count: int) -> None:
+    """Refuse positions that the table does not have."""
+    if positions.size and not 0 <= positions.min().item() <= positions.max().item() < count:
+        raise PositionError(
+            f"{name}: positions from {positions.min()} to {positions.max()} are out "
+            f"of range for a table of {count} rows"
+        )
 
 
 def _positions(name: str, input: Any) -> Any:

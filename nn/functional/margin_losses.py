@@ -15,7 +15,7 @@ from tapegrad.autograd import Tensor
 from tapegrad.autograd import operations as ops
 from tapegrad.autograd.arrays import INTEGERS, module_of
 from tapegrad.autograd.engine import array_of, describe, wrap
-from tapegrad.autograd.errors import ArgumentError, DtypeError, ShapeError
+from tapegrad.autograd.errors import ArgumentError, DtypeError, PositionError, ShapeError
 from tapegrad.autograd.gates.indexing import index_put
 from tapegrad.autograd.operations.arguments import check_tensor, check_tensors
 
@@ -50,6 +50,12 @@ def _margins(name: str, input: Tensor, target: Tensor, margin: float) -> Tensor:
         )
     if target.dtype not in INTEGERS:
         raise DtypeError(f"{name}: targets must be integers, got {describe(target)}")
+    given = target._data
+    if given.size and not 0 <= given.min().item() <= given.max().item() < classes:
+        raise PositionError(
+            f"{name}: targets from {given.min()} to {given.max()} are out of range for {classes} "
+            "classes"
+        )
     rows, index = input.reshape(batch, classes), target.reshape(batch, 1)
     wanted = ops.gather(rows, 1, index) - margin
     everyone = module_of(input._data).arange(batch)
@@ -212,6 +218,7 @@ def soft_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> 
     [0.0, 10000.0]
     """
     check_reduction("soft_margin_loss", reduction)
+    check_tensors("soft_margin_loss", input, target)
     return reduced("soft_margin_loss", log1p_exp(-target * input), reduction)
 
 
@@ -233,6 +240,7 @@ def hinge_embedding_loss(
     [0.5, 0.75, 0.0]
     """
     check_reduction("hinge_embedding_loss", reduction)
+    check_tensors("hinge_embedding_loss", input, target)
     apart = ops.where(target != 1, ops.clamp(margin - input, min=0), 0.0)
     alike = ops.where(target != -1, input, 0.0)
     return reduced("hinge_embedding_loss", apart + alike, reduction)

@@ -19,7 +19,12 @@ from tapegrad.autograd.errors import ArgumentError, ShapeError
 from tapegrad.autograd.gates import normalization as gates
 from tapegrad.autograd.gates.shape import reshape
 from tapegrad.autograd.modes import no_grad
-from tapegrad.autograd.operations.arguments import check_tensor, number_tensor, same_dtype
+from tapegrad.autograd.operations.arguments import (
+    check_tensor,
+    normalize_dims,
+    number_tensor,
+    same_dtype,
+)
 
 from .arguments import float_tensor
 from .padding import pad
@@ -70,7 +75,7 @@ def batch_norm(
     >>> mean.tolist(), var.tolist()
     ([0.20000000298023224], [1.100000023841858])
     """
-    if input.shape == (0,):  # nothing, and no channels to speak of
+    if check_tensor("batch_norm", input).shape == (0,):  # nothing, and no channels to speak of
         return input.clone()
     data = _channelled("batch_norm", input, running_mean, running_var, weight, bias)
     if not training:
@@ -229,6 +234,7 @@ def local_response_norm(
     return input / (mean * alpha + k) ** beta
 
 
+@numpy_names
 def normalize(input: Any, p: float = 2.0, dim: Any = 1, eps: float = 1e-12) -> Any:
     """`x / max(norm(x), eps)`: vectors along `dim` (or several) of p-norm 1; 0 stays 0.
 
@@ -238,7 +244,8 @@ def normalize(input: Any, p: float = 2.0, dim: Any = 1, eps: float = 1e-12) -> A
     tensor([[0.6000, 0.8000],
             [0.0000, 0.0000]])
     """
-    float_tensor("normalize", input)
+    ndim = float_tensor("normalize", input).ndim
+    dim = normalize_dims("normalize", dim, ndim)
     return input / ops.clamp(ops.norm(input, p, dim, keepdim=True), min=eps)
 
 

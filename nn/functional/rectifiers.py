@@ -14,7 +14,7 @@ from tapegrad.autograd.errors import ArgumentError
 from tapegrad.autograd.gates import activation as gates
 from tapegrad.autograd.gates.selection import where
 from tapegrad.autograd.operations import hardshrink, prelu
-from tapegrad.autograd.operations.arguments import number_tensor
+from tapegrad.autograd.operations.arguments import check_tensor, number_tensor
 
 from .arguments import computed, float_tensor
 
@@ -211,7 +211,7 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     >>> F.relu6(tg.tensor([-1.0, 3.0, 8.0])).tolist()
     [0.0, 3.0, 6.0]
     """
-    return hardtanh(input, 0, 6, inplace)
+    return hardtanh(check_tensor("relu6", input), 0, 6, inplace)
 
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:

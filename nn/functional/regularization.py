@@ -9,6 +9,7 @@ from tapegrad.autograd import operations as ops
 from tapegrad.autograd.engine import describe
 from tapegrad.autograd.errors import ShapeError
 from tapegrad.autograd.gates import activation as gates
+from tapegrad.autograd.operations.arguments import check_tensor
 
 from .arguments import check_probability, computed, float_tensor
 from .rectifiers import SELU_ALPHA, SELU_SCALE
@@ -57,7 +58,7 @@ def dropout1d(
     >>> bool((y[..., 0] == y[..., 1]).all())
     True
     """
-    if input.ndim not in (2, 3):
+    if check_tensor("dropout1d", input).ndim not in (2, 3):
         raise ShapeError(f"dropout1d: expected (N, C, L) or (C, L), got {describe(input)}")
     return _dropped("dropout1d", input, p, training, inplace, input.ndim - 1)
 
@@ -88,7 +89,8 @@ def dropout3d(
     >>> set(F.dropout3d(tg.ones(99, 2, 2, 2), 0.75)[:, 0, 0, 0].tolist()) == {0.0, 4.0}
     True
     """
-    return _dropped("dropout3d", input, p, training, inplace, 1 if input.ndim == 4 else 2)
+    lead = 1 if check_tensor("dropout3d", input).ndim == 4 else 2
+    return _dropped("dropout3d", input, p, training, inplace, lead)
 
 
 def alpha_dropout(
@@ -139,7 +141,7 @@ def _dropped(
 ) -> Tensor:
     check_probability(name, p)
     if not training or p == 0.0:
-        return input
+        return check_tensor(name, input)
     # Selecting keeps one byte an element for the backward, a multiplied mask would keep four; and
     # an infinite element that is dropped becomes 0, not NaN.
     kept = _kept(name, input, p, lead)
@@ -152,7 +154,7 @@ def _masked(
 ) -> Tensor:
     check_probability(name, p)
     if not training or p == 0.0:
-        return input
+        return check_tensor(name, input)
     kept = _kept(name, input, p, lead)
     if p == 1.0:
         return computed(name, input, inplace, lambda x: ops.where(kept, x, 0.0))

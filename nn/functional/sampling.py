@@ -20,7 +20,7 @@ from tapegrad.autograd.errors import ArgumentError, ShapeError
 from tapegrad.autograd.gates.activation import hardtanh
 from tapegrad.autograd.gates.indexing import index
 from tapegrad.autograd.operations import where
-from tapegrad.autograd.operations.arguments import same_dtype
+from tapegrad.autograd.operations.arguments import check_tensor, same_dtype
 from tapegrad.kernels.resampling import KEYS, keys_far, keys_near
 
 from .arguments import float_tensor
@@ -226,7 +226,7 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
     tensor([[[[-0.5000,  0.0000],
               [ 0.5000,  0.0000]]]])
     """
-    if not theta.is_floating_point():
+    if not check_tensor("affine_grid", theta).is_floating_point():
         raise ValueError(f"affine_grid: theta must be floating, got {describe(theta)}")
     spatial = len(size) - 2
     if spatial not in (2, 3):
