@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tapegrad.autograd.arrays import FLOATS, INTEGERS, bool_, float64, result_type
+from tapegrad.autograd.arrays import FLOATS, HALVES, INTEGERS, bool_, float64, result_type
 from tapegrad.autograd.engine import Variable, array_of, cast, describe
 from tapegrad.autograd.errors import DtypeError
 from tapegrad.autograd.gates import arithmetic, comparison, rounding
@@ -55,6 +55,8 @@ def add(input: Any, other: Any, *, alpha: float = 1) -> Any:
     >>> tg.add(tg.tensor([1.0, 2.0]), 10)
     tensor([11., 12.])
     """
+    if type(alpha) in (int, float) and alpha != 1 and _floats_alike(input, other):
+        return arithmetic.addcmul(input, other, float(alpha), value=1)  # in one buffer
     return arithmetic.add(*_scaled("add", input, other, alpha))
 
 
@@ -76,6 +78,14 @@ def rsub(input: Any, other: Any, *, alpha: float = 1) -> Any:
     tensor([ 0., -1.])
     """
     return sub(other, check_tensor("rsub", input), alpha=alpha)
+
+
+def _floats_alike(input: Any, other: Any) -> bool:
+    """Whether both are tensors of one floating dtype, of which none is of no dimensions."""
+    if not (isinstance(input, Variable) and isinstance(other, Variable)):
+        return False
+    x, y = input._data, other._data
+    return x.dtype in FLOATS - HALVES and x.dtype == y.dtype and x.ndim > 0 and y.ndim > 0
 
 
 def _scaled(name: str, input: Any, other: Any, alpha: Any) -> tuple[Any, Any]:
