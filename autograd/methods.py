@@ -37,7 +37,7 @@ from .operations import (
     statistics,
     trigonometry,
 )
-from .operations.arguments import sizes_of
+from .operations.arguments import numpy_names, sizes_of
 from .operators import Operators
 
 
@@ -370,6 +370,7 @@ class Operations(Operators):
         """The whole tensor repeated along the last dimensions."""
         return repeating.tile(self, sizes_of("tile", "dims", dims, named))
 
+    @numpy_names
     def split(self, split_size: Any, dim: int = 0) -> Any:
         """Views of stretches along a dimension."""
         return joining.split(self, split_size, dim)

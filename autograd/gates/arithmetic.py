@@ -114,6 +114,8 @@ class Pow(Wrapping):
             return xp.exp2(y)
         if getattr(y, "dtype", None) in INTEGERS and getattr(x, "dtype", y.dtype) in INTEGERS:
             return _whole_power(xp, x, y)
+        if type(y) is int and y < 0 and x.dtype in INTEGERS:  # bytes would wrap the number around
+            raise ValueError("whole numbers have no negative powers; convert them with .float()")
         return x**y
 
     def backward(self, node: Node, grad: Any, out: Any, x: Any, y: Any) -> Any:

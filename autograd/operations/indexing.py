@@ -134,6 +134,7 @@ def getitem(input: Any, key: Any) -> Any:
     return gates.index(input, key=second)
 
 
+@numpy_names
 def select(input: Any, dim: int, index: Any) -> Any:
     """The slice at one position along a dimension, without the dimension: a view.
 
@@ -158,6 +159,7 @@ def position(name: str, input: Any, dim: int, index: Any) -> int:
     return place % length
 
 
+@numpy_names
 def narrow(input: Any, dim: int, start: Any, length: int) -> Any:
     """`length` positions along a dimension from `start` (an int or a tensor of one): a view.
 
@@ -171,11 +173,8 @@ def narrow(input: Any, dim: int, start: Any, length: int) -> Any:
     dim = normalize_dim("narrow", dim, data.ndim)
     if isinstance(start, Variable) and (start._data.ndim or start._data.dtype not in INTEGERS):
         raise RuntimeError(f"narrow: start must be one integer, got {describe(start)}")
-    size, start, length = (
-        data.shape[dim],
-        whole("narrow", "start", start),
-        whole("narrow", "length", length),
-    )
+    start, length = whole("narrow", "start", start), whole("narrow", "length", length)
+    size = data.shape[dim]
     if not -size <= start <= size:
         raise IndexError(
             f"narrow: start {start} is out of range for dim {dim} of {describe(input)}"
@@ -189,6 +188,7 @@ def narrow(input: Any, dim: int, start: Any, length: int) -> Any:
     return gates.index(input, key=(*(slice(None),) * dim, slice(start, start + length)))
 
 
+@numpy_names
 def narrow_copy(input: Any, dim: int, start: Any, length: int) -> Any:
     """`narrow`, in memory of its own."""
     return narrow(input, dim, start, length).clone()

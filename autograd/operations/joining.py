@@ -209,6 +209,7 @@ def split(tensor: Any, split_size_or_sections: int | Sequence[int], dim: int = 0
     return gates.split(tensor, sizes=sizes, dim=dim)
 
 
+@numpy_names
 def split_with_sizes(input: Any, split_sizes: Sequence[int], dim: int = 0) -> Any:
     """`split` into stretches of the lengths listed.
 

@@ -363,6 +363,7 @@ def put(input: Any, index: Any, source: Any, accumulate: bool = False) -> Any:
     return reshape(gates.index_put(flat, values, key=places), shape)
 
 
+@numpy_names
 def select_scatter(input: Any, src: Any, dim: int, index: int) -> Any:
     """`input` with `src` written into the slice at one position along a dimension.
 
@@ -379,6 +380,7 @@ def select_scatter(input: Any, src: Any, dim: int, index: int) -> Any:
     return _into("select_scatter", input, src, (*(slice(None),) * dim, place))
 
 
+@numpy_names
 def slice_scatter(
     input: Any,
     src: Any,

@@ -93,6 +93,7 @@ def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
     return gates.reshape(input, shape=(*shape[:start], middle, *shape[end + 1 :]))
 
 
+@numpy_names
 def unflatten(input: Any, dim: int, sizes: Sequence[int]) -> Any:
     """One dimension made into several.
 
@@ -394,9 +395,8 @@ def view(input: Any, *size: Any, **named: Any) -> Any:
     tensor([[0, 1, 2],
             [3, 4, 5]])
     """
-    if "dtype" in named or (
-        len(size) == 1 and not isinstance(size[0], Sequence) and not hasattr(size[0], "__index__")
-    ):
+    given = size[0] if len(size) == 1 else ()
+    if "dtype" in named or not (isinstance(given, Sequence) or hasattr(given, "__index__")):
         return view_dtype(input, named["dtype"] if named else size[0])
     return _reshape("view", input, sizes_of("view", "size", size, named))
 

@@ -23,6 +23,7 @@ from tapegrad.autograd.operations.arguments import (
     check_tensor,
     normalize_dims,
     number_tensor,
+    numpy_names,
     same_dtype,
 )
 

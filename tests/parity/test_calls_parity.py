@@ -95,6 +95,8 @@ BOTH = X, np.zeros(2, np.int64)
 @pytest.mark.parametrize(
     ("call", "says"),
     [
+        (lambda m, x, t: t**-1, "no negative powers"),
+        (lambda m, x, t: t.to(m.uint8) ** -1, "no negative powers"),
         (lambda m, x, t: m.select(x, 0, 0.0), "select: index must be an integer"),
         (lambda m, x, t: m.select(x, 0, (0,)), "select: index must be an integer"),
         (lambda m, x, t: m.narrow(x, 0, 0.0, 1), "narrow: start must be an integer"),
@@ -105,6 +107,7 @@ BOTH = X, np.zeros(2, np.int64)
         (lambda m, x, t: m.lerp(x, x, None), "lerp: weight"),
         (lambda m, x, t: m.unflatten(x[0, 0], 0, (1, 1)), "unflatten: a tensor of no dimensions"),
         (lambda m, x, t: m.narrow_copy(x, 5, 0, 1), "narrow: dim 5"),
+        (lambda m, x, t: m.nn.functional.cosine_similarity(t, t, 0), "cosine_similarity: expected"),
         (lambda m, x, t: m.nn.functional.multi_margin_loss(x, None), "multi_margin_loss: expected"),
         (lambda m, x, t: m.nn.functional.multi_margin_loss(2, t), "multi_margin_loss: expected"),
         (lambda m, x, t: m.nn.functional.multilabel_soft_margin_loss(2, x), "expected a Tensor"),
@@ -122,3 +125,25 @@ def test_modes_of_the_sampler_by_number_are_three():
     x, grid = tg.ones(1, 1, 2, 2), tg.zeros(1, 1, 1, 2)
     with pytest.raises(ValueError, match="from 0 to 2"):
         tg.grid_sampler(x, grid, 8, 0, False)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x, **dim: x.narrow(start=0, length=1, **dim),
+        lambda x, **dim: tg.narrow_copy(x, start=0, length=1, **dim),
+        lambda x, **dim: tg.select(x, index=1, **dim),
+        lambda x, **dim: tg.select_scatter(x, x[:, 0], index=1, **dim),
+        lambda x, **dim: tg.slice_scatter(x, x[:, :1], end=1, **dim),
+        lambda x, **dim: tg.split_with_sizes(x, [1, 2], **dim)[1],
+        lambda x, **dim: x.split([1, 2], **dim)[1],
+        lambda x, **dim: x.unflatten(sizes=(1, 3), **dim),
+        lambda x, **dim: tg.nn.functional.normalize(x, **dim),
+        lambda x, **dim: tg.nn.functional.cosine_similarity(x, x + 1, **dim),
+    ],
+)
+def test_numpys_axis_is_accepted(call):
+    x = tg.tensor(X)
+    assert call(x, axis=1).tolist() == call(x, dim=1).tolist()
+    with pytest.raises(TypeError, match="both dim= and axis="):
+        call(x, dim=1, axis=1)
