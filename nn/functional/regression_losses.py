@@ -218,7 +218,7 @@ def gaussian_nll_loss(
     if too_small:  # what is missing is added as a constant, so that the gradient passes
         short = eps - variance.detach()
         variance = variance + ops.where(short > 0, short, 0.0)
-    losses = ops.log(variance) + ops.square(input - target) / variance
+    losses = ops.addcdiv(ops.log(variance), ops.square(input - target), variance)
     if full:
         losses = losses + math.log(2 * math.pi)
     return reduced("gaussian_nll_loss", losses, reduction) * 0.5
