@@ -66,17 +66,17 @@ def test_the_folder_holds_weights_pictures_and_the_tape(trained):
 def test_the_tape_shows_the_networks_gates_in_order(trained):
     _, folder = trained[0]
     gates = [line.split()[1] for line in (folder / "tape.txt").read_text().splitlines()[2:]]
-    seen = [g for g in gates if g in ("convolution", "relu", "max_pool", "where", "linear")]
+    seen = [g for g in gates if g in ("convolution", "relu", "max_pool", "dropout", "linear")]
     assert seen == [
         "convolution",
         "relu",
         "convolution",
         "relu",
         "max_pool",
-        "where",
+        "dropout",
         "linear",
         "relu",
-        "where",
+        "dropout",
         "linear",
     ]
 
