@@ -141,19 +141,19 @@ class InPlace(Operations):
         return self._augmented("%=", rounding.remainder, other)
 
     def __iand__(self, other: Any) -> Any:
-        return self._augmented("&=", comparison.bit_and, other)
+        return self._augmented("&=", comparison.bitwise_and, other)
 
     def __ior__(self, other: Any) -> Any:
-        return self._augmented("|=", comparison.bit_or, other)
+        return self._augmented("|=", comparison.bitwise_or, other)
 
     def __ixor__(self, other: Any) -> Any:
-        return self._augmented("^=", comparison.bit_xor, other)
+        return self._augmented("^=", comparison.bitwise_xor, other)
 
     def __ilshift__(self, other: Any) -> Any:
-        return self._augmented("<<=", comparison.shift_left, other)
+        return self._augmented("<<=", comparison.bitwise_left_shift, other)
 
     def __irshift__(self, other: Any) -> Any:
-        return self._augmented(">>=", comparison.shift_right, other)
+        return self._augmented(">>=", comparison.bitwise_right_shift, other)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         """`x[key] = value`: rebinds x to a recorded copy while recording, else writes."""

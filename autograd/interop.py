@@ -113,7 +113,7 @@ def _numpy_clip(a: Any, a_min: Any = None, a_max: Any = None, **bounds: Any) -> 
 def _numpy_isclose(
     a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> Any:
-    return comparison.is_close(a, b, rtol=rtol, atol=atol, equal_nan=equal_nan)
+    return comparison.isclose(a, b, rtol=rtol, atol=atol, equal_nan=equal_nan)
 
 
 def _numpy_transpose(a: Any, axes: Any = None) -> Any:

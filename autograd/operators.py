@@ -64,31 +64,31 @@ class Operators(Variable):
         return rounding.remainder(other, self)
 
     def __and__(self, other: Any) -> Any:
-        return comparison.bit_and(self, other)
+        return comparison.bitwise_and(self, other)
 
     __rand__ = __and__
 
     def __or__(self, other: Any) -> Any:
-        return comparison.bit_or(self, other)
+        return comparison.bitwise_or(self, other)
 
     __ror__ = __or__
 
     def __xor__(self, other: Any) -> Any:
-        return comparison.bit_xor(self, other)
+        return comparison.bitwise_xor(self, other)
 
     __rxor__ = __xor__
 
     def __lshift__(self, other: Any) -> Any:
-        return comparison.shift_left(self, other)
+        return comparison.bitwise_left_shift(self, other)
 
     def __rlshift__(self, other: Any) -> Any:
-        return comparison.shift_left(other, self)
+        return comparison.bitwise_left_shift(other, self)
 
     def __rshift__(self, other: Any) -> Any:
-        return comparison.shift_right(self, other)
+        return comparison.bitwise_right_shift(self, other)
 
     def __rrshift__(self, other: Any) -> Any:
-        return comparison.shift_right(other, self)
+        return comparison.bitwise_right_shift(other, self)
 
     def __lt__(self, other: Any) -> Any:
         return comparison.less(self, other)
@@ -126,7 +126,7 @@ class Operators(Variable):
         return arithmetic.abs_(self)
 
     def __invert__(self) -> Any:
-        return comparison.bit_not(self)
+        return comparison.bitwise_not(self)
 
     def __getitem__(self, key: Any) -> Any:
         return indexing.getitem(self, key)

@@ -62,42 +62,42 @@ class GreaterEqual(BinaryGate):
         return x >= y
 
 
-class BitAnd(Wrapping):
+class BitwiseAnd(Wrapping):
     """x & y, bit by bit; of booleans, the logical and."""
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         return x & y
 
 
-class BitOr(Wrapping):
+class BitwiseOr(Wrapping):
     """x | y, bit by bit; of booleans, the logical or."""
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         return x | y
 
 
-class BitXor(Wrapping):
+class BitwiseXor(Wrapping):
     """x ^ y, bit by bit; of booleans, whether they differ."""
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         return x ^ y
 
 
-class BitNot(UnaryGate):
+class BitwiseNot(UnaryGate):
     """~x, bit by bit; of booleans, the logical not."""
 
     def forward(self, xp: Any, x: Any) -> Any:
         return ~x
 
 
-class ShiftLeft(Wrapping):
+class BitwiseLeftShift(Wrapping):
     """x << y, its bits moved up: x times 2 to the y."""
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         return xp.left_shift(x, y)
 
 
-class ShiftRight(Wrapping):
+class BitwiseRightShift(Wrapping):
     """x >> y, its bits moved down: x over 2 to the y, rounded down."""
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
@@ -132,21 +132,21 @@ class LogicalNot(UnaryGate):
         return xp.logical_not(x)
 
 
-class IsNan(UnaryGate):
+class Isnan(UnaryGate):
     """Whether x is NaN."""
 
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.isnan(x)
 
 
-class IsInf(UnaryGate):
+class Isinf(UnaryGate):
     """Whether x is an infinity of either sign."""
 
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.isinf(x)
 
 
-class IsFinite(UnaryGate):
+class Isfinite(UnaryGate):
     """Whether x is neither an infinity nor NaN."""
 
     def forward(self, xp: Any, x: Any) -> Any:
@@ -160,7 +160,7 @@ class Signbit(UnaryGate):
         return xp.signbit(x)
 
 
-class IsClose(Gate):
+class Isclose(Gate):
     """|x - y| <= atol + rtol |y|, or x == y; if `equal_nan`, NaN is close to NaN."""
 
     quiet: ClassVar = "always"
@@ -202,21 +202,21 @@ less = Less()
 less_equal = LessEqual()
 greater = Greater()
 greater_equal = GreaterEqual()
-bit_and = BitAnd()
-bit_or = BitOr()
-bit_xor = BitXor()
-bit_not = BitNot()
-shift_left = ShiftLeft()
-shift_right = ShiftRight()
+bitwise_and = BitwiseAnd()
+bitwise_or = BitwiseOr()
+bitwise_xor = BitwiseXor()
+bitwise_not = BitwiseNot()
+bitwise_left_shift = BitwiseLeftShift()
+bitwise_right_shift = BitwiseRightShift()
 logical_and = LogicalAnd()
 logical_or = LogicalOr()
 logical_xor = LogicalXor()
 logical_not = LogicalNot()
-is_nan = IsNan()
-is_inf = IsInf()
-is_finite = IsFinite()
+isnan = Isnan()
+isinf = Isinf()
+isfinite = Isfinite()
 signbit = Signbit()
-is_close = IsClose()
+isclose = Isclose()
 gcd = Gcd()
 lcm = Lcm()
 heaviside = Heaviside()

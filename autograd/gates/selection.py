@@ -99,7 +99,7 @@ def _won(node: Node, grad: Any, x_wins: Any) -> Any:
     return wants_x and where(x_wins, grad, 0.0), wants_y and where(x_wins, 0.0, grad)
 
 
-class Between(Gate):
+class ClampBetween(Gate):
     """x kept between two tensors (or None), the upper one before the lower.
 
     The gradient passes to x inside and at a bound, and outside to the bound that is taken.
@@ -191,6 +191,6 @@ minimum = Minimum()
 fmax = Fmax()
 fmin = Fmin()
 clamp = Clamp()
-between = Between()
+clamp_between = ClampBetween()
 relu = Relu()
 nan_to_num = NanToNum()

@@ -90,7 +90,7 @@ def isnan(input: Any) -> Any:
     >>> tg.isnan(tg.tensor([1.0, float("nan")]))
     tensor([False, True])
     """
-    return comparison.is_nan(check_tensor("isnan", input))
+    return comparison.isnan(check_tensor("isnan", input))
 
 
 def isinf(input: Any) -> Any:
@@ -100,7 +100,7 @@ def isinf(input: Any) -> Any:
     >>> tg.isinf(tg.tensor([1.0, float("-inf")]))
     tensor([False, True])
     """
-    return comparison.is_inf(check_tensor("isinf", input))
+    return comparison.isinf(check_tensor("isinf", input))
 
 
 def isfinite(input: Any) -> Any:
@@ -110,7 +110,7 @@ def isfinite(input: Any) -> Any:
     >>> tg.isfinite(tg.tensor([1.0, float("inf")]))
     tensor([ True, False])
     """
-    return comparison.is_finite(check_tensor("isfinite", input))
+    return comparison.isfinite(check_tensor("isfinite", input))
 
 
 def isposinf(input: Any) -> Any:
@@ -169,7 +169,7 @@ def isclose(
             f"isclose: rtol and atol must not be negative, got {rtol} and {atol} "
             f"({describe(input)}, {describe(other)})"
         )
-    return comparison.is_close(input, other, rtol=rtol, atol=atol, equal_nan=equal_nan)
+    return comparison.isclose(input, other, rtol=rtol, atol=atol, equal_nan=equal_nan)
 
 
 def allclose(

@@ -69,7 +69,7 @@ def bitwise_and(input: Any, other: Any) -> Any:
     >>> tg.bitwise_and(tg.tensor([5, 6]), 3)
     tensor([1, 2])
     """
-    return comparison.bit_and(*operands("bitwise_and", input, other))
+    return comparison.bitwise_and(*operands("bitwise_and", input, other))
 
 
 def bitwise_or(input: Any, other: Any) -> Any:
@@ -79,7 +79,7 @@ def bitwise_or(input: Any, other: Any) -> Any:
     >>> tg.bitwise_or(tg.tensor([5, 6]), 3)
     tensor([7, 7])
     """
-    return comparison.bit_or(*operands("bitwise_or", input, other))
+    return comparison.bitwise_or(*operands("bitwise_or", input, other))
 
 
 def bitwise_xor(input: Any, other: Any) -> Any:
@@ -89,7 +89,7 @@ def bitwise_xor(input: Any, other: Any) -> Any:
     >>> tg.bitwise_xor(tg.tensor([5, 6]), 3)
     tensor([6, 5])
     """
-    return comparison.bit_xor(*operands("bitwise_xor", input, other))
+    return comparison.bitwise_xor(*operands("bitwise_xor", input, other))
 
 
 def bitwise_not(input: Any) -> Any:
@@ -99,7 +99,7 @@ def bitwise_not(input: Any) -> Any:
     >>> tg.bitwise_not(tg.tensor([5, -1])), tg.bitwise_not(tg.tensor([True]))
     (tensor([-6,  0]), tensor([False]))
     """
-    return comparison.bit_not(check_tensor("bitwise_not", input))
+    return comparison.bitwise_not(check_tensor("bitwise_not", input))
 
 
 def bitwise_left_shift(input: Any, other: Any) -> Any:
@@ -109,7 +109,7 @@ def bitwise_left_shift(input: Any, other: Any) -> Any:
     >>> tg.bitwise_left_shift(tg.tensor([5, 6]), 2)
     tensor([20, 24])
     """
-    return comparison.shift_left(*operands("bitwise_left_shift", input, other))
+    return comparison.bitwise_left_shift(*operands("bitwise_left_shift", input, other))
 
 
 def bitwise_right_shift(input: Any, other: Any) -> Any:
@@ -119,4 +119,4 @@ def bitwise_right_shift(input: Any, other: Any) -> Any:
     >>> tg.bitwise_right_shift(tg.tensor([20, -5]), 2)
     tensor([ 5, -2])
     """
-    return comparison.shift_right(*operands("bitwise_right_shift", input, other))
+    return comparison.bitwise_right_shift(*operands("bitwise_right_shift", input, other))

@@ -97,7 +97,7 @@ def clamp(input: Any, min: Any = None, max: Any = None) -> Any:
         raise ArgumentError("clamp: give min=, max= or both")
     min, max = _bound("min", min), _bound("max", max)
     if isinstance(min, Variable) or isinstance(max, Variable):
-        return selection.between(input, min, max)
+        return selection.clamp_between(input, min, max)
     dtype = result_type(input._data, *(bound for bound in (min, max) if bound is not None))
     if input._data.dtype != dtype:
         input = cast(input, dtype=dtype)
