@@ -13,7 +13,6 @@ from . import (
     indexing,
     joining,
     kinds,
-    linalg,
     logic,
     matrices,
     positions,
@@ -31,6 +30,9 @@ from . import (
     special,
     statistics,
     trigonometry,
+)
+from . import (
+    linalg as linalg,  # a module of its own: its norm, cross and diagonal are not these
 )
 from .activation import *
 from .arithmetic import *

@@ -59,7 +59,6 @@ PLACES = np.array([[[[0, 3], [3, 8]]]])
 APART = np.array([[[[0, 3], [4, 8]]]])
 
 
-
 def _matrices(gate: str, *inputs: Any, through: Any = None, **params: Any) -> Sample:
     """A gate of LAPACK's, which has no half types."""
     return Sample(gate, inputs, params, through=through, halves=False)

@@ -363,7 +363,7 @@ def test_a_transposed_convolution_takes_the_size_it_shall_have(size):
     x = np.random.default_rng(0).standard_normal((2, 1, 4, 4))
     if 9 in size:
         for layer, tensor in ((mine, tg.tensor), (yours, torch.tensor)):
-            with pytest.raises(ValueError, match="output_size|output size"):
+            with pytest.raises(ValueError, match=r"output_size|output size"):
                 layer(tensor(x), output_size=size)
         return
     agree(lambda x: mine(x, output_size=size), lambda x: yours(x, output_size=size), x)
