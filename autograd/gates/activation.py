@@ -128,7 +128,8 @@ class Mish(_Activation):
         return x * (power / (power + 2))
 
     def derivative(self, x: Any) -> Any:
-        power = exp(clamp(x, least=None, most=40.0))
+        x = clamp(x, least=None, most=40.0)  # from there on the slope is 1 in any precision
+        power = exp(x)
         odds = power * (power + 2)
         below = odds + 2  # its square would overflow
         return odds / below + x * (power * (power + 1) * 4 / below / below)
@@ -246,7 +247,7 @@ class Dropout(Gate):
     quiet: ClassVar = "always"
 
     def forward(self, xp: Any, x: Any, kept: Any, *, scale: float) -> Any:
-        out = select(xp, kept, x, 0.0)
+        out = select(xp, kept, x, x.dtype.type(0))
         out *= scale
         return out
 

@@ -147,3 +147,18 @@ def test_numpys_axis_is_accepted(call):
     assert call(x, axis=1).tolist() == call(x, dim=1).tolist()
     with pytest.raises(TypeError, match="both dim= and axis="):
         call(x, dim=1, axis=1)
+
+
+@pytest.mark.parametrize("dtype", [tg.bfloat16, tg.float16, tg.float32])
+def test_dropout_of_a_scalar_keeps_its_dtype(dtype):
+    x = tg.tensor(1.0, dtype=dtype, requires_grad=True)
+    y = tg.nn.functional.dropout(x, 0.5)
+    assert y.dtype == dtype
+    (gradient,) = tg.autograd.grad(y, [x])
+    assert gradient.dtype == dtype
+
+
+@pytest.mark.parametrize("name", ["mish", "silu", "gelu", "softplus", "elu", "hardswish", "selu"])
+def test_the_slope_far_to_the_right_is_that_of_a_line(same, name):
+    x = np.array([50.0, 1e10, 1e36])
+    same(lambda m, x: getattr(m.module.nn.functional, name)(x), x, order=1)
