@@ -91,10 +91,6 @@ class Graph:
         """Whether it computes with single numbers alone."""
         return all(wire.shape == () for wire in self.wires)
 
-    def ends(self) -> list[Wire]:
-        """The results: wires that nothing uses."""
-        return [wire for wire in self.wires if not wire.uses and wire.source is not None]
-
 
 def read(what: Any, names: dict[str, Any] | None = None) -> Graph:
     """The graph of a tensor, of several, or of a tape; `names` labels tensors by identity."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -300,7 +299,7 @@ def _fold(picture: Picture) -> None:
             if after is None or into.get(after) != {last}:
                 break
             other = picture.items[after]
-            if other.kind != "group" or _signature(other) != _signature(item):
+            if other.kind != "group" or other.lines != item.lines:
                 break
             gone[after] = index
             item.times += 1
@@ -321,10 +320,6 @@ def _fold(picture: Picture) -> None:
         if line.start != line.end:
             lines.append(line)
     picture.lines = lines
-
-
-def _signature(item: Item) -> tuple[Any, ...]:
-    return tuple(item.lines)
 
 
 def _order(picture: Picture) -> None:
@@ -369,8 +364,3 @@ def host(value: Any) -> Any:
 def norm(value: Any) -> float:
     """The Euclidean length of an array."""
     return float(np.sqrt(np.sum(np.square(host(value)))))
-
-
-def texts(parts: Iterable[str]) -> str:
-    """Parts that are there, joined."""
-    return " ".join(part for part in parts if part)
