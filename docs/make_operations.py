@@ -159,7 +159,9 @@ def page() -> str:
         ]
         lines += [f"| {' | '.join(row(name))} |" for name in names]
         sections.append("\n".join(lines) + "\n")
-    ours = (g for g in Gate.all.values() if type(g).__module__.startswith("tapegrad."))
+    ours = (
+        g for g in Gate.all.values() if type(g).__module__.startswith("tapegrad.autograd.gates")
+    )
     carrying = sum(bool(gate.needs or gate.variadic) for gate in ours)
     return HEAD.format(gates=carrying, functions=functions) + "".join(sections)
 

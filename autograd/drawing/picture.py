@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import textwrap
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -200,7 +201,7 @@ def _gate(graph: Graph, box: Box) -> Item:
     params = ", ".join(f"{k}={v}" for k, v in box.params.items())
     item.tooltip = f"#{box.number} {box.gate.name}({params})"
     if box.origin:
-        item.tooltip += f"\n{box.origin}"
+        item.tooltip += f"\n{Path(box.origin).name}"  # file:line; where the file lies is nobody's
     return item
 
 
