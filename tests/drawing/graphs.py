@@ -11,7 +11,7 @@ def small(count=20, seed=1):
     return count, edges
 
 
-def mlp(sizes=(4, 10, 8, 2)):
+def mlp(sizes=(4, 12, 9, 3)):
     """Every multiplication and addition of a network of scalars."""
     count, edges = 0, []
 
