@@ -7,7 +7,9 @@ gates work element by element, and whether everything stayed in the tensor's own
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import pkgutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +28,7 @@ from tables import CALLS  # noqa: E402
 
 import tapegrad as tg  # noqa: E402
 from tapegrad.autograd import Gate, Tape, grad, operations  # noqa: E402
+from tapegrad.autograd import gates as families_of_gates  # noqa: E402
 from tapegrad.autograd.arrays import MODULES  # noqa: E402
 from tapegrad.nn import functional  # noqa: E402
 
@@ -68,6 +71,15 @@ def public(module: Any) -> list[str]:
         if called and inspect.isfunction(function):
             found.append(called[-1] if module.__name__.startswith("tapegrad.nn") else called[0])
     return sorted(found)
+
+
+def gates() -> Iterator[Gate]:
+    """The gates of the package, and no others that a program may have added."""
+    for _, name, _ in pkgutil.iter_modules(families_of_gates.__path__):
+        module = importlib.import_module(f"{families_of_gates.__name__}.{name}")
+        for value in vars(module).values():
+            if isinstance(value, Gate) and type(value).__module__ == module.__name__:
+                yield value
 
 
 def row(name: str) -> list[str]:
@@ -159,10 +171,7 @@ def page() -> str:
         ]
         lines += [f"| {' | '.join(row(name))} |" for name in names]
         sections.append("\n".join(lines) + "\n")
-    ours = (
-        g for g in Gate.all.values() if type(g).__module__.startswith("tapegrad.autograd.gates")
-    )
-    carrying = sum(bool(gate.needs or gate.variadic) for gate in ours)
+    carrying = len({gate.name for gate in gates() if gate.needs or gate.variadic})
     return HEAD.format(gates=carrying, functions=functions) + "".join(sections)
 
 

@@ -74,7 +74,7 @@ def test_the_error_shows_both_jacobians_and_the_difference(gate_of):
 
 
 def test_a_missing_sum_over_broadcast_copies_is_caught():
-    class Repeat(Gate):
+    class Repeated(Gate):
         needs: ClassVar = {"x": ""}
 
         def forward(self, xp, x):
@@ -83,7 +83,7 @@ def test_a_missing_sum_over_broadcast_copies_is_caught():
         def backward(self, node, grad, out, x):
             return grad[0]
 
-    gate = Repeat()
+    gate = Repeated()
     try:
         assert not gradcheck(gate, leaf(1.0, 2.0), raise_exception=False)
     finally:
