@@ -423,9 +423,9 @@ def _text(x: float, y: float, text: str, kind: str, anchor: str) -> str:
 
 
 def _n(value: float) -> str:
-    """A number with at most one decimal, always written alike."""
-    return f"{round(value, 1) + 0.0:.10g}"  # the sum turns -0 into 0
+    """A number with one decimal, always written alike."""
+    return f"{value:.1f}"
 
 
 def _p(point: Point) -> str:
-    return f"{_n(point[0])} {_n(point[1])}"
+    return f"{point[0]:.1f} {point[1]:.1f}"

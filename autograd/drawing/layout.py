@@ -20,6 +20,7 @@ import numpy as np
 
 Point = tuple[float, float]
 EFFORT = 60_000  # pieces of the graph looked at in all sweeps: bounds the time of large pictures
+LARGE = 4000  # pieces; beyond, one beginning and no exchanges
 MOST_PIECES = 30_000  # of long edges; past that the longest run straight, through whatever is there
 
 
@@ -142,7 +143,7 @@ def _ordered(graph: _Pieces) -> list[list[int]]:
             if not fewest or stale > 6:
                 break
             _by_medians(order, graph, forward=sweep % 2 == 0, flip=sweep % 4 > 1)
-            if len(graph.layer) <= 4000:
+            if len(graph.layer) <= LARGE:
                 _exchange(order, graph)
         if not fewest:
             break
@@ -150,8 +151,10 @@ def _ordered(graph: _Pieces) -> list[list[int]]:
 
 
 def _beginnings(graph: _Pieces) -> Iterator[list[list[int]]]:
-    """Orders to start from: two walks in depth, and of small graphs some shuffles, always alike."""
+    """Orders to start from: walks in depth, and of small graphs some shuffles, always alike."""
     yield _by_depth(graph, graph.after)
+    if len(graph.layer) > LARGE:
+        return
     order = _by_depth(graph, graph.before)
     yield [list(row) for row in order]
     source = random.Random(0)
@@ -293,7 +296,7 @@ def _placed(
         for v in row:
             y[v] -= edge / 2
     rows = len(order)
-    sweeps = 10 if len(graph.layer) < 4000 else 6
+    sweeps = 10 if len(graph.layer) <= LARGE else 4
     for sweep in range(sweeps):
         down = sweep % 2 == 0
         for r in range(rows) if down else range(rows - 1, -1, -1):
