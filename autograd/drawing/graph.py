@@ -50,8 +50,8 @@ class Wire:
 class Box:
     """A gate at work: its wires, and what it hands back to each of its inputs.
 
-    shares   the gradient this gate contributes to each input; None where it is not known
-    locals   of scalar gates, the derivative of the output by each input
+    shares   of gates of scalars, the gradient contributed to each input; None where not known
+    locals   likewise, the derivative of the output by each input
     """
 
     index: int
@@ -115,6 +115,7 @@ class _Reader:
         self.kept = kept
         self.wires: list[Wire] = []
         self.boxes: list[Box] = []
+        self.of_number: dict[int, Box] = {}
         self.of_node: dict[int, Wire] = {}
         self.of_constant: dict[int, Wire] = {}
         self.parts: dict[int, Any] = {}  # the values of gates with several outputs
@@ -154,6 +155,7 @@ class _Reader:
         node = step.node
         box = Box(len(self.boxes), node.number, node.gate, node, [], [], step.params, step.origin)
         self.boxes.append(box)
+        self.of_number[box.number] = box
         for position, (before, value) in enumerate(zip(node.inputs, step.values, strict=True)):
             if before is None:
                 value = node.constant if value is None else value
@@ -203,13 +205,13 @@ class _Reader:
         self.of_node[node.number] = wire
         if node.gate is engine.output:
             parent = node.inputs[0]
-            for box in self.boxes:
-                if parent is not None and box.number == parent.number:
-                    wire.source = box.index
-                    box.outputs[node.params["index"]] = wire.index
-                    parts = self.parts.get(parent.number)
-                    if parts is not None:
-                        wire.value = parts[node.params["index"]]
+            box = self.of_number.get(parent.number) if parent is not None else None
+            if box is not None:
+                wire.source = box.index
+                box.outputs[node.params["index"]] = wire.index
+                parts = self.parts[box.number]
+                if parts is not None:
+                    wire.value = parts[node.params["index"]]
         return wire
 
     def constant(self, value: Any, label: str) -> Wire:
@@ -255,20 +257,24 @@ def _calls(nodes: Iterable[Node]) -> list[ModuleCall]:
 
 
 def _shares(box: Box, wires: list[Wire]) -> None:
-    """What the gate hands back to each input, run again at the values that are still known."""
+    """What a gate of scalars hands back to each input, at the values that are still known.
+
+    Of tensors nothing is drawn on the edges, and running their backward again would be dear.
+    """
     box.shares = [None] * len(box.inputs)
     box.locals = [None] * len(box.inputs)
     node = box.node
     if node is None or len(box.outputs) != 1:
         return
     out = wires[box.outputs[0]]
+    if not out.scalar or not all(i is None or wires[i].scalar for i in box.inputs):
+        return
     saved = saved_values(node, box, wires)
     if saved is None:
         return
-    if out.grad is not None and type(out.grad) in MODULES:
+    if out.grad is not None:
         box.shares = handed_back(node, out.grad, saved)
-    if out.shape == ():
-        box.locals = handed_back(node, out.dtype.type(1), saved)
+    box.locals = handed_back(node, out.dtype.type(1), saved)
 
 
 def saved_values(node: Node, box: Box, wires: list[Wire]) -> tuple[Any, ...] | None:

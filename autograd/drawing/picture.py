@@ -93,7 +93,7 @@ class _Modules:
 
     def __init__(self, graph: Graph) -> None:
         self.names: dict[int, str] = {}  # of calls, by where they start
-        self.parameters: dict[int, str] = {}  # of leaves, by the identity of their tensor
+        self.parameters: dict[int, str] = {}  # of leaves, by the number of their node
         self.paths: list[tuple[ModuleCall, ...]] = []
         open_calls: list[ModuleCall] = []
         waiting = sorted(graph.calls, key=lambda call: (call.start, -call.end))
@@ -179,7 +179,7 @@ def _picture(graph: Graph, tree: _Modules, depth: int | None, cut: bool) -> Pict
         elif key[0] == "group":
             items.append(_group(graph, boxes, calls[key[1]], tree.names[key[1]]))
         else:
-            items.append(_more(graph, boxes))
+            items.append(_more(boxes))
     of_box = [place[key] for key in keys]
     lines = _lines(graph, items, of_box)
     picture = Picture(items, lines, scalar=graph.scalar)
@@ -221,7 +221,7 @@ def _group(graph: Graph, boxes: list[int], call: ModuleCall, name: str) -> Item:
     return item
 
 
-def _more(graph: Graph, boxes: list[int]) -> Item:
+def _more(boxes: list[int]) -> Item:
     return Item("more", f"{len(boxes):,} more gates", members=boxes)
 
 
@@ -240,6 +240,7 @@ def _fail(picture: Picture, failure: Failure, graph: Graph) -> None:
 
 
 def many(count: int, what: str) -> str:
+    """A count with its noun: "1 gate", "1,000 gates"."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
