@@ -1,0 +1,306 @@
+"""Launching kernels: what can be built once is built once, and a launch only writes its values.
+
+A `Kernel` is a text and a name; `Kernel.prepare` fixes grid, block and the arguments that stay, and
+returns a function that takes those that change:
+
+    kernel = Kernel(source("softmax.cu"), "softmax<float, 4>", filename="softmax.cu")
+    pointers = (c_void_p, c_void_p)
+    launch = kernel.prepare((rows, 1, 1), (256, 1, 1), varying=pointers, constant=(c_int(n),))
+    launch(pointer(x), pointer(out))
+
+What runs the kernel is a `Backend`: CuPy on a GPU, the emulator in tests (`use_backend`). Both get
+the same text and the same `void*[]` of addresses, as `cuLaunchKernel` takes it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any, Protocol
+
+from tapegrad.kernels.cuda import compiling
+
+Dim3 = tuple[int, int, int]
+Launch = Callable[..., None]
+Run = Callable[[int], None]  # launches with the argument block at an address
+
+_GRID_LIMITS = (2**31 - 1, 65535, 65535)
+_BLOCK_LIMITS = (1024, 1024, 64)
+_THREADS = 1024
+_SHARED_WITHOUT_ASKING = 48 * 1024
+_MAX_DYNAMIC_SHARED_SIZE = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+_INVALID_CONTEXT = 201  # CUDA_ERROR_INVALID_CONTEXT
+_INVALID_VALUE, _OUT_OF_RESOURCES = 1, 701
+
+
+class Kernel:
+    """One `__global__` function of a text, compiled at its first launch on a device.
+
+    Args:
+        text: CUDA C++ with nothing left to include (`compiling.source`, `compiling.expand`).
+        name: a template instance such as `"softmax<float, 4>"`, or an `extern "C"` name.
+        filename: what error messages call the text.
+        stack: bytes of local memory that it may use per thread, held by the compile test.
+    """
+
+    __slots__ = ("filename", "name", "stack", "text")
+
+    def __init__(
+        self, text: str, name: str, *, filename: str = "kernel.cu", stack: int = 0
+    ) -> None:
+        self.text, self.name, self.filename, self.stack = text, name, filename, stack
+
+    def __repr__(self) -> str:
+        return f"Kernel({self.name!r}, filename={self.filename!r})"
+
+    def prepare(
+        self,
+        grid: Dim3,
+        block: Dim3,
+        *,
+        shared: int = 0,
+        varying: Sequence[type[Any]] = (),
+        constant: Sequence[Any] = (),
+    ) -> Launch:
+        """A function that launches the kernel on the current stream with the values it is given.
+
+        Args:
+            grid: blocks along x, y and z.
+            block: threads of a block along x, y and z.
+            shared: bytes of dynamic shared memory per block.
+            varying: ctypes types of the kernel's first parameters, whose values each launch brings
+                (a pointer as an int; a structure as the structure).
+            constant: ctypes values of the parameters that follow.
+
+        Raises:
+            ValueError: if no GPU could launch this grid or block.
+        """
+        self._check(grid, block)
+        blocks = _Blocks(varying, constant)
+        take, give, new = blocks.free.pop, blocks.free.append, blocks.new
+        owner: object = blocks  # no back end yet
+        run: Run
+
+        def launch(*values: Any) -> None:
+            nonlocal owner, run
+            if owner is not _backend:
+                current = backend()
+                run = current.prepare(self, grid, block, shared)
+                owner = current
+            try:
+                taken = take()
+            except IndexError:
+                taken = new()
+            write, address = taken
+            write(*values)
+            run(address)
+            give(taken)
+
+        return launch
+
+    def _check(self, grid: Dim3, block: Dim3) -> None:
+        threads = block[0] * block[1] * block[2]
+        within = all(
+            0 < size <= limit
+            for sizes, limits in ((grid, _GRID_LIMITS), (block, _BLOCK_LIMITS))
+            for size, limit in zip(sizes, limits, strict=True)
+        )
+        if not within or threads > _THREADS:
+            raise ValueError(
+                f"{self.name}: a grid of {grid} blocks of {block} threads cannot be launched; the "
+                f"limits are {_GRID_LIMITS} blocks, {_BLOCK_LIMITS} threads, and {_THREADS} threads "
+                "of a block in all"
+            )
+
+
+class _Blocks:
+    """Argument blocks of one prepared launch: as many as threads launch it at the same time.
+
+    A block is the memory of the varying parameters and the table of the addresses of all of them.
+    The driver copies the parameters during the call, so a block is free again right after it.
+    """
+
+    def __init__(self, varying: Sequence[type[Any]], constant: Sequence[Any]) -> None:
+        self.free: list[tuple[Callable[..., None], int]] = []
+        self.constant = tuple(constant)  # kept alive: the tables point into them
+        self.offsets: list[int] = []
+        self.structures: list[int] = []
+        self.size, form = 0, "@"
+        for index, kind in enumerate(varying):
+            padding, size = -self.size % ctypes.alignment(kind), ctypes.sizeof(kind)
+            code = kind.__dict__.get("_type_")
+            if not isinstance(code, str):  # a structure or an array, packed as its bytes
+                code = f"{size}s"
+                self.structures.append(index)
+            form += f"{padding}x{code}" if padding else code
+            self.offsets.append(self.size + padding)
+            self.size += padding + size
+        self.pack = struct.Struct(form).pack_into
+
+    def new(self) -> tuple[Callable[..., None], int]:
+        memory = ctypes.create_string_buffer(self.size or 1)
+        first = ctypes.addressof(memory)
+        addresses = [first + offset for offset in self.offsets]
+        addresses += map(ctypes.addressof, self.constant)
+        table = (ctypes.c_void_p * (len(addresses) or 1))(*addresses)
+        pack, structures = self.pack, self.structures
+
+        def write(*values: Any) -> None:
+            table  # noqa: B018  kept alive with the function: the driver reads it
+            if structures:
+                listed = list(values)
+                for index in structures:
+                    listed[index] = bytes(listed[index])
+                pack(memory, 0, *listed)
+            else:
+                pack(memory, 0, *values)
+
+        return write, ctypes.addressof(table)
+
+
+class Backend(Protocol):
+    """What runs kernels."""
+
+    def prepare(self, kernel: Kernel, grid: Dim3, block: Dim3, shared: int) -> Run:
+        """A function that launches `kernel` with the argument block (`void*[]`) at an address."""
+        ...
+
+
+_backend: Backend | None = None
+_making = threading.Lock()
+
+
+def backend() -> Backend:
+    """What runs kernels now: CuPy, unless `use_backend` says otherwise."""
+    global _backend
+    if _backend is None:
+        with _making:
+            if _backend is None:
+                _backend = CupyBackend()
+    return _backend
+
+
+@contextmanager
+def use_backend(other: Backend) -> Iterator[Backend]:
+    """Run kernels with `other` inside the block, in every thread."""
+    global _backend
+    before, _backend = _backend, other
+    try:
+        yield other
+    finally:
+        _backend = before
+
+
+class RecordingBackend:
+    """Another back end, with the names of the kernels that it launched, in order.
+
+    Attributes:
+        launches: such as `["softmax<float, 4>"]`.
+    """
+
+    def __init__(self, inner: Backend) -> None:
+        self.inner = inner
+        self.launches: list[str] = []
+
+    def prepare(self, kernel: Kernel, grid: Dim3, block: Dim3, shared: int) -> Run:
+        run = self.inner.prepare(kernel, grid, block, shared)
+        record, name = self.launches.append, kernel.name
+
+        def recorded(address: int) -> None:
+            record(name)
+            run(address)
+
+        return recorded
+
+
+class CupyBackend:
+    """Launches on the current device and stream of CuPy, through the driver."""
+
+    def __init__(self) -> None:
+        import cupy
+        from cupy_backends.cuda.api import driver, runtime
+
+        self._driver, self._runtime = driver, runtime
+        self._stream = cupy.cuda.get_current_stream
+        self._modules: dict[tuple[str, str, int], tuple[int, str]] = {}
+        self._loading = threading.Lock()
+
+    def prepare(self, kernel: Kernel, grid: Dim3, block: Dim3, shared: int) -> Run:
+        functions: dict[int, int] = {}  # by device
+        (gx, gy, gz), (bx, by, bz) = grid, block
+        device, stream, launch = self._runtime.getDevice, self._stream, self._driver.launchKernel
+        failure = self._driver.CUDADriverError
+
+        def run(address: int) -> None:
+            number = device()
+            if number not in functions:
+                functions[number] = self._function(kernel, number, shared)
+            function = functions[number]
+            try:
+                launch(function, gx, gy, gz, bx, by, bz, shared, stream().ptr, address, 0)
+            except failure as error:
+                if error.status != _INVALID_CONTEXT:
+                    raise _explained(error, kernel, grid, block, shared) from None
+                # A thread that has not used the GPU before: its context is made current here.
+                self._runtime.setDevice(number)
+                self._runtime.memGetInfo()
+                launch(function, gx, gy, gz, bx, by, bz, shared, stream().ptr, address, 0)
+
+        return run
+
+    def _function(self, kernel: Kernel, device: int, shared: int) -> int:
+        """The handle of `kernel` on `device`, which is current."""
+        key = (kernel.text, kernel.name, device)
+        with self._loading:
+            if key not in self._modules:
+                # Modules stay loaded: unloading one would have to wait for its launches.
+                self._modules[key] = self._load(kernel, device)
+        module, lowered = self._modules[key]
+        function = self._driver.moduleGetFunction(module, lowered)
+        if shared > _SHARED_WITHOUT_ASKING:
+            self._driver.funcSetAttribute(function, _MAX_DYNAMIC_SHARED_SIZE, shared)
+        return function
+
+    def _load(self, kernel: Kernel, device: int) -> tuple[int, str]:
+        runtime = self._runtime
+        major, minor = (
+            runtime.deviceGetAttribute(attribute, device)
+            for attribute in (
+                runtime.cudaDevAttrComputeCapabilityMajor,
+                runtime.cudaDevAttrComputeCapabilityMinor,
+            )
+        )
+        arch = compiling.architecture(major, minor)
+        binary = compiling.compiled(kernel.text, (kernel.name,), arch, kernel.filename)
+        runtime.memGetInfo()  # makes the device's context, which the driver's calls expect
+        return self._driver.moduleLoadData(binary.cubin), binary.lowered[kernel.name]
+
+
+def _explained(error: Any, kernel: Kernel, grid: Dim3, block: Dim3, shared: int) -> RuntimeError:
+    """The driver's error, with what was launched."""
+    message = (
+        f"{kernel.name}: a grid of {grid} blocks of {block} threads with {shared} bytes of shared "
+        f"memory could not be launched: {error}"
+    )
+    if error.status not in (_INVALID_VALUE, _OUT_OF_RESOURCES):
+        message += " (if an earlier launch failed, CUDA_LAUNCH_BLOCKING=1 shows which)"
+    return RuntimeError(message)
+
+
+def pointer(array: Any) -> int:
+    """The address of the first element of a CuPy array (or of the tests' stand-in for one)."""
+    return array.data.ptr
+
+
+_HERE = nullcontext()
+
+
+def on_device_of(array: Any) -> Any:
+    """A context in which the device of `array` is the current one; nothing to do if it is."""
+    import cupy
+
+    device = array.device
+    return _HERE if device.id == cupy.cuda.runtime.getDevice() else device
