@@ -1,8 +1,8 @@
 """From the text of a kernel to a binary for one kind of GPU: the only place that compiles CUDA.
 
-`source` reads a `.cu` file with its includes pasted in; `compiled` hands a text to NVRTC, which CuPy
-wraps, and keeps the binary on disk under a hash of everything that went into it. NVRTC needs no GPU,
-so every kernel can be compiled, and its registers and spills read, on any machine.
+`source` reads a `.cu` file with its includes pasted in; `compiled` hands a text to NVRTC, which
+CuPy wraps, and keeps the binary on disk under a hash of everything that went into it. NVRTC needs
+no GPU, so every kernel can be compiled, and its registers and spills read, on any machine.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ the same text and the same `void*[]` of addresses, as `cuLaunchKernel` takes it.
 from __future__ import annotations
 
 import ctypes
+import functools
 import struct
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -110,25 +111,29 @@ class Kernel:
         )
         if not within or threads > _THREADS:
             raise ValueError(
-                f"{self.name}: a grid of {grid} blocks of {block} threads cannot be launched; the "
-                f"limits are {_GRID_LIMITS} blocks, {_BLOCK_LIMITS} threads, and {_THREADS} threads "
-                "of a block in all"
+                f"{self.name}: {grid} blocks of {block} threads cannot be launched; the limits are "
+                f"{_GRID_LIMITS} blocks and {_BLOCK_LIMITS} threads, {_THREADS} of them in a block"
             )
+
+
+Block = tuple[Callable[..., None], int]  # writes the varying values; the address of the table
 
 
 class _Blocks:
     """Argument blocks of one prepared launch: as many as threads launch it at the same time.
 
-    A block is the memory of the varying parameters and the table of the addresses of all of them.
-    The driver copies the parameters during the call, so a block is free again right after it.
+    A block is the table of the addresses of all parameters, followed by the varying ones. The
+    driver copies the parameters during the call, so a block is free again right after it.
     """
 
     def __init__(self, varying: Sequence[type[Any]], constant: Sequence[Any]) -> None:
-        self.free: list[tuple[Callable[..., None], int]] = []
+        self.free: list[Block] = []
         self.constant = tuple(constant)  # kept alive: the tables point into them
+        self.table = ctypes.c_void_p * (len(varying) + len(self.constant))
         self.offsets: list[int] = []
         self.structures: list[int] = []
-        self.size, form = 0, "@"
+        self.size, form = -(-ctypes.sizeof(self.table) // 16) * 16, "@"
+        self.start = self.size
         for index, kind in enumerate(varying):
             padding, size = -self.size % ctypes.alignment(kind), ctypes.sizeof(kind)
             code = kind.__dict__.get("_type_")
@@ -140,25 +145,23 @@ class _Blocks:
             self.size += padding + size
         self.pack = struct.Struct(form).pack_into
 
-    def new(self) -> tuple[Callable[..., None], int]:
-        memory = ctypes.create_string_buffer(self.size or 1)
+    def new(self) -> Block:
+        memory = ctypes.create_string_buffer(self.size)
         first = ctypes.addressof(memory)
         addresses = [first + offset for offset in self.offsets]
         addresses += map(ctypes.addressof, self.constant)
-        table = (ctypes.c_void_p * (len(addresses) or 1))(*addresses)
-        pack, structures = self.pack, self.structures
+        self.table.from_buffer(memory)[:] = addresses
+        write = functools.partial(self.pack, memory, self.start)
+        return (self._with_structures(write) if self.structures else write), first
 
-        def write(*values: Any) -> None:
-            table  # noqa: B018  kept alive with the function: the driver reads it
-            if structures:
-                listed = list(values)
-                for index in structures:
-                    listed[index] = bytes(listed[index])
-                pack(memory, 0, *listed)
-            else:
-                pack(memory, 0, *values)
+    def _with_structures(self, write: Callable[..., None]) -> Callable[..., None]:
+        def with_structures(*values: Any) -> None:
+            plain = list(values)
+            for index in self.structures:
+                plain[index] = bytes(plain[index])
+            write(*plain)
 
-        return write, ctypes.addressof(table)
+        return with_structures
 
 
 class Backend(Protocol):
@@ -166,6 +169,14 @@ class Backend(Protocol):
 
     def prepare(self, kernel: Kernel, grid: Dim3, block: Dim3, shared: int) -> Run:
         """A function that launches `kernel` with the argument block (`void*[]`) at an address."""
+        ...
+
+    def device(self) -> int:
+        """The number of the current device."""
+        ...
+
+    def host_memory(self, size: int) -> Any:
+        """`size` bytes that kernels and the host both read and write, as a writable buffer."""
         ...
 
 
@@ -215,6 +226,12 @@ class RecordingBackend:
 
         return recorded
 
+    def device(self) -> int:
+        return self.inner.device()
+
+    def host_memory(self, size: int) -> Any:
+        return self.inner.host_memory(size)
+
 
 class CupyBackend:
     """Launches on the current device and stream of CuPy, through the driver."""
@@ -225,6 +242,7 @@ class CupyBackend:
 
         self._driver, self._runtime = driver, runtime
         self._stream = cupy.cuda.get_current_stream
+        self._pinned = cupy.cuda.alloc_pinned_memory
         self._modules: dict[tuple[str, str, int], tuple[int, str]] = {}
         self._loading = threading.Lock()
 
@@ -250,6 +268,13 @@ class CupyBackend:
                 launch(function, gx, gy, gz, bx, by, bz, shared, stream().ptr, address, 0)
 
         return run
+
+    def device(self) -> int:
+        return self._runtime.getDevice()
+
+    def host_memory(self, size: int) -> Any:
+        # Page-locked memory has the same address on the host and on every device.
+        return self._pinned(size)
 
     def _function(self, kernel: Kernel, device: int, shared: int) -> int:
         """The handle of `kernel` on `device`, which is current."""
