@@ -1,0 +1,73 @@
+"""One kernel text, compiled for the CPU and ready to launch."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+from collections.abc import Sequence
+
+from tapegrad.kernels.emulator.building import EmulatorError, build_kernels
+
+Dim3 = tuple[int, int, int]
+
+_Three = ctypes.c_uint * 3
+_turn = threading.Lock()  # the runtime runs one launch at a time
+
+
+class EmulatedModule:
+    """The kernels of a CUDA C++ text, run on the CPU by one fiber per CUDA thread.
+
+    Args:
+        text: CUDA C++ that needs no header, as NVRTC takes it.
+        names: the kernels to be launched: template instances such as `"scale<float, 4>"`, or
+            `extern "C"` names.
+        filename: what messages call the text.
+        sanitizer: `"address"`, `"thread"` or None; by default what the environment variable
+            TAPEGRAD_SANITIZER says. The sanitizer's library must be loaded into the process first.
+        debug: compile without optimisation and with all that a debugger wants to know.
+
+    Raises:
+        EmulatorError: if g++ is missing or rejects the text.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        names: Sequence[str],
+        *,
+        filename: str = "kernel.cu",
+        sanitizer: str | None = None,
+        debug: bool = False,
+    ) -> None:
+        sanitizer = sanitizer or os.environ.get("TAPEGRAD_SANITIZER") or None
+        library = ctypes.CDLL(str(build_kernels(text, names, filename, sanitizer, debug)))
+        self._entries = {}
+        for i, name in enumerate(names):
+            entry = getattr(library, f"kernel_{i}")
+            entry.restype = ctypes.c_char_p
+            entry.argtypes = (ctypes.c_void_p, _Three, _Three, ctypes.c_uint, ctypes.c_uint)
+            self._entries[name] = entry
+
+    def launch(
+        self, name: str, grid: Dim3, block: Dim3, shared: int, arguments: int, order: int = 0
+    ) -> None:
+        """Runs a kernel to its end.
+
+        Args:
+            name: one of the names that the module was made with.
+            grid: blocks along x, y and z.
+            block: threads of a block along x, y and z.
+            shared: bytes of dynamic shared memory.
+            arguments: the address of a `void*[]` with the addresses of the arguments, as
+                `cuLaunchKernel` takes it.
+            order: in which order the threads of a block take turns: 0 ascending, 1 descending,
+                any larger number a shuffle of its own.
+
+        Raises:
+            EmulatorError: if the kernel makes a mistake; it says where.
+        """
+        with _turn:
+            error = self._entries[name](arguments, _Three(*grid), _Three(*block), shared, order)
+        if error:
+            raise EmulatorError(f"{name}: {error.decode()}")

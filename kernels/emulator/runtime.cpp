@@ -1,0 +1,515 @@
+// The machine that kernels run on: one fiber per CUDA thread, one block after another.
+//
+// A thread runs until it waits, at a barrier or for its warp; then the next one that can run, in the
+// order of this launch, goes on. When none can, either the whole block stands at one barrier, which
+// then opens, or the kernel is wrong and the launch ends with what every kind of thread waits for.
+//
+// This file is compiled once, without instrumentation: what it does for a kernel (handing a value
+// from lane to lane) is not an access that could race. It tells the sanitizers which stack runs, and
+// ThreadSanitizer which waits order memory: barriers and __syncwarp, and nothing else.
+#include "block.hpp"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <utility>
+#include <vector>
+
+#ifdef TAPEGRAD_ADDRESS
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
+#ifdef TAPEGRAD_THREAD
+extern "C" {
+void* __tsan_get_current_fiber();
+void* __tsan_create_fiber(unsigned flags);
+void __tsan_switch_to_fiber(void* fiber, unsigned flags);
+void __tsan_acquire(void* token);
+void __tsan_release(void* token);
+}
+constexpr unsigned unordered = 1;  // a switch that orders nothing: the threads run concurrently
+#else
+static inline void __tsan_acquire(void*) {}
+static inline void __tsan_release(void*) {}
+#endif
+
+// Saves this stack's registers and pointer, loads the other's. System V x86-64.
+extern "C" void tapegrad_switch_stack(void** save, void* load) __attribute__((visibility("hidden")));
+__asm__(R"(
+    .text
+    .hidden tapegrad_switch_stack
+    .globl tapegrad_switch_stack
+    .type tapegrad_switch_stack, @function
+tapegrad_switch_stack:
+    pushq %rbp
+    pushq %rbx
+    pushq %r12
+    pushq %r13
+    pushq %r14
+    pushq %r15
+    movq %rsp, (%rdi)
+    movq %rsi, %rsp
+    popq %r15
+    popq %r14
+    popq %r13
+    popq %r12
+    popq %rbx
+    popq %rbp
+    ret
+    .size tapegrad_switch_stack, . - tapegrad_switch_stack
+)");
+
+namespace emulator {
+
+double inverse_error_function(double x);  // declared for kernels in math.hpp
+double inverse_normal(double p);
+double bessel_i0(double x);
+double bessel_i1(double x);
+
+constexpr int most_threads = 1024;
+constexpr size_t stack_bytes = 256 << 10, guard_bytes = 4096;
+constexpr unsigned most_shared = 227 << 10;
+
+enum class State { ready, at_barrier, in_warp, done };
+enum class Meeting { synchronize, shuffle, gather };
+
+struct Fiber : Thread {
+    State state = State::done;
+    Place place;  // where it waits
+    void* stack_pointer;
+    char* stack = nullptr;
+    size_t stack_size = stack_bytes;
+    void* sanitizer_fiber = nullptr;
+
+    bool predicate;  // of its barrier
+    // Of its warp collective: who takes part, in what, with which value.
+    unsigned mask;
+    Meeting meeting;
+    void* value;
+    void* results;
+    int bytes, source_lane;
+    void* order_token;  // what its __syncwarp orders memory with
+    char own_tokens[2];
+    unsigned meetings;
+
+    std::vector<Copy> copies;
+    std::vector<size_t> groups;  // sizes of the committed ones, oldest first
+    size_t landed;               // copies of the oldest group already handed out
+};
+
+Thread* current;
+uint3 block_index;
+dim3 block_size, grid_size;
+alignas(1024) unsigned char dynamic_shared[(228 << 10) + 1024];
+
+static Fiber fibers[most_threads], host;
+static int threads, order[most_threads], rank[most_threads];
+static const Launch* request;
+static char error[1024];
+static int barrier_count;
+static char barrier_tokens[2], start_token, end_token;
+static unsigned barriers;
+
+static Fiber& self() { return *static_cast<Fiber*>(current); }
+
+// ---- switching ---------------------------------------------------------------------------------
+
+static void run(Fiber& next) {
+    Fiber& previous = self();
+    if (&next == &previous) return;
+    current = &next;
+#ifdef TAPEGRAD_ADDRESS
+    void* fake_stack = nullptr;
+    __sanitizer_start_switch_fiber(&fake_stack, next.stack, next.stack_size);
+#endif
+#ifdef TAPEGRAD_THREAD
+    __tsan_switch_to_fiber(next.sanitizer_fiber, unordered);
+#endif
+    tapegrad_switch_stack(&previous.stack_pointer, next.stack_pointer);
+#ifdef TAPEGRAD_ADDRESS
+    __sanitizer_finish_switch_fiber(fake_stack, nullptr, nullptr);
+#endif
+}
+
+// Runs the next thread in order that can, else goes back to the host, which looks at all of them.
+static void wait() {
+    Fiber& waiting = self();
+    for (int i = rank[&waiting - fibers] + 1; i < threads; i++)
+        if (fibers[order[i]].state == State::ready) return run(fibers[order[i]]);
+    run(host);
+}
+
+static void thread_main() {
+#ifdef TAPEGRAD_ADDRESS
+    const void* bottom;
+    size_t size;
+    __sanitizer_finish_switch_fiber(nullptr, &bottom, &size);
+    if (!host.stack) host.stack = (char*)bottom, host.stack_size = size;
+#endif
+    for (;;) {  // once for every block
+        __tsan_acquire(&start_token);
+        request->entry(request->arguments);
+        __tsan_release(&end_token);
+        self().state = State::done;
+        wait();
+    }
+}
+
+[[noreturn]] void fail(const char* message, Place place) {
+    uint3 t = current->index, b = block_index;
+    if (!error[0])
+        snprintf(
+            error, sizeof error, "%s:%d: %s: %s (block %u,%u,%u thread %u,%u,%u)", place.file,
+            place.line, place.what, message, b.x, b.y, b.z, t.x, t.y, t.z);
+    self().state = State::done;
+    for (;;) run(host);
+}
+
+// ---- waiting -----------------------------------------------------------------------------------
+
+int synchronize_block(bool predicate, Place place) {
+    Fiber& fiber = self();
+    fiber.place = place;
+    fiber.predicate = predicate;
+    // Two tokens, in turn: a thread already at the next barrier must not order this one's accesses.
+    void* token = &barrier_tokens[barriers & 1];
+    __tsan_release(token);
+    fiber.state = State::at_barrier;
+    wait();
+    __tsan_acquire(token);
+    return barrier_count;
+}
+
+static Fiber* lane_of(const Fiber& fiber, int lane) {
+    int i = fiber.warp * 32 + lane;
+    return i < threads ? &fibers[i] : nullptr;
+}
+
+// Like memcpy, which the sanitizers would see.
+static void move(void* target, const void* source, int bytes) {
+    for (int i = 0; i < bytes; i++) ((char*)target)[i] = ((const char*)source)[i];
+}
+
+static void take_from_lane(const Fiber& fiber, int lane, void* target) {
+    Fiber* other = lane_of(fiber, lane);
+    if (other && fiber.mask >> lane & 1)
+        move(target, other->value, fiber.bytes);
+    else  // undefined: no such lane
+        for (int i = 0; i < fiber.bytes; i++) ((unsigned char*)target)[i] = 0xff;
+}
+
+// Waits until every lane of the mask that exists is here; the last to come serves all of them.
+static void meet(unsigned mask, Meeting meeting, Place place) {
+    Fiber& fiber = self();
+    fiber.place = place;
+    fiber.mask = mask;
+    fiber.meeting = meeting;
+    if (!(mask >> fiber.lane & 1)) fail("the mask lacks the calling lane", place);
+    bool complete = true;
+    for (int lane = 0; lane < 32; lane++) {
+        Fiber* other = mask >> lane & 1 ? lane_of(fiber, lane) : nullptr;
+        if (!other || other == &fiber) continue;
+        if (other->state != State::in_warp) {
+            complete = false;
+        } else if (other->mask != mask) {
+            fail("lanes of one warp meet with different masks", place);
+        } else if (other->place.line != place.line || strcmp(other->place.what, place.what)) {
+            fail("lanes of one warp meet at different calls", place);
+        }
+    }
+    fiber.order_token = &fiber.own_tokens[fiber.meetings++ & 1];
+    if (meeting == Meeting::synchronize) __tsan_release(fiber.order_token);
+    if (!complete) {
+        fiber.state = State::in_warp;
+        wait();
+    } else {
+        Fiber* members[32];
+        int count = 0;
+        for (int lane = 0; lane < 32; lane++)
+            if (mask >> lane & 1 && lane_of(fiber, lane)) members[count++] = lane_of(fiber, lane);
+        if (meeting == Meeting::synchronize) {
+            for (int i = 0; i < count; i++) __tsan_acquire(members[i]->order_token);
+            __tsan_release(fiber.order_token);
+        }
+        for (int i = 0; i < count; i++) {
+            Fiber& member = *members[i];
+            if (meeting == Meeting::shuffle)
+                take_from_lane(member, member.source_lane, member.results);
+            if (meeting == Meeting::gather)
+                for (int lane = 0; lane < 32; lane++)
+                    take_from_lane(member, lane, (char*)member.results + lane * member.bytes);
+            member.order_token = fiber.order_token;
+            member.state = State::ready;
+        }
+    }
+    if (meeting == Meeting::synchronize) __tsan_acquire(fiber.order_token);
+}
+
+void synchronize_warp(unsigned mask, Place place) { meet(mask, Meeting::synchronize, place); }
+
+void shuffle(unsigned mask, void* value, int bytes, int source_lane, Place place) {
+    Fiber& fiber = self();
+    unsigned char result[64];
+    if (bytes > 64) fail("a shuffled value has at most 64 bytes", place);
+    if (!(mask >> (source_lane & 31) & 1)) fail("reads a lane outside the mask", place);
+    fiber.value = value;
+    fiber.results = result;
+    fiber.bytes = bytes;
+    fiber.source_lane = source_lane & 31;
+    meet(mask, Meeting::shuffle, place);
+    move(value, result, bytes);
+}
+
+void gather(unsigned mask, const void* value, int bytes, void* of_all_lanes, Place place) {
+    Fiber& fiber = self();
+    fiber.value = const_cast<void*>(value);
+    fiber.results = of_all_lanes;
+    fiber.bytes = bytes;
+    meet(mask, Meeting::gather, place);
+}
+
+// ---- copies that land late ---------------------------------------------------------------------
+
+void copy_later(Copy copy, Place place) {
+    if ((size_t)copy.target % copy.bytes || (copy.source_bytes && (size_t)copy.source % copy.bytes))
+        fail("an address is not aligned to the size of the copy", place);
+    self().copies.push_back(copy);
+}
+
+void commit_copies() {
+    Fiber& fiber = self();
+    size_t committed = 0;
+    for (size_t group : fiber.groups) committed += group;
+    fiber.groups.push_back(fiber.copies.size() - committed);
+}
+
+bool next_landing(int groups, Copy* copy) {
+    Fiber& fiber = self();
+    while ((int)fiber.groups.size() > groups) {
+        if (fiber.landed < fiber.groups.front()) {
+            *copy = fiber.copies[fiber.landed++];
+            return true;
+        }
+        fiber.copies.erase(fiber.copies.begin(), fiber.copies.begin() + fiber.landed);
+        fiber.groups.erase(fiber.groups.begin());
+        fiber.landed = 0;
+    }
+    return false;
+}
+
+// ---- launching ---------------------------------------------------------------------------------
+
+static void new_stack(Fiber& fiber) {
+    if (!fiber.stack) {
+        char* memory = (char*)mmap(
+            nullptr, guard_bytes + stack_bytes, PROT_READ | PROT_WRITE,
+            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        mprotect(memory, guard_bytes, PROT_NONE);  // an overflow stops here
+        fiber.stack = memory + guard_bytes;
+    }
+#ifdef TAPEGRAD_ADDRESS
+    __asan_unpoison_memory_region(fiber.stack, stack_bytes);  // frames of a launch that failed
+#endif
+#ifdef TAPEGRAD_THREAD
+    if (!fiber.sanitizer_fiber) fiber.sanitizer_fiber = __tsan_create_fiber(unordered);
+#endif
+    // What tapegrad_switch_stack pops: six registers and the address to return to.
+    void** top = (void**)(fiber.stack + stack_bytes - 64);
+    top[-1] = nullptr;
+    top[-2] = (void*)thread_main;
+    for (int i = 3; i <= 8; i++) top[-i] = nullptr;
+    fiber.stack_pointer = top - 8;
+}
+
+static void choose_order() {
+    for (int i = 0; i < threads; i++) order[i] = request->order == 1 ? threads - 1 - i : i;
+    if (request->order > 1) {
+        unsigned random = request->order * 2654435761u + block_index.x * 97 + block_index.y * 31 + 1;
+        for (int i = threads - 1; i > 0; i--) {  // Marsaglia's xorshift
+            random ^= random << 13;
+            random ^= random >> 17;
+            random ^= random << 5;
+            std::swap(order[i], order[random % (i + 1)]);
+        }
+    }
+    for (int i = 0; i < threads; i++) rank[order[i]] = i;
+}
+
+static void poison(unsigned char* begin, unsigned char* end) {
+    for (; begin < end; begin++) *begin = 0xff;  // NaN in every floating type, -1 as an integer
+}
+
+// No thread can run. Opens the barrier if all stand at it; otherwise says what they wait for.
+static void open_barrier_or_fail() {
+    Fiber *at_barrier = nullptr, *elsewhere = nullptr, *in_warp = nullptr, *done = nullptr;
+    int count = 0;
+    for (int i = 0; i < threads; i++) {
+        Fiber& fiber = fibers[i];
+        if (fiber.state == State::done) done = done ? done : &fiber;
+        if (fiber.state == State::in_warp) in_warp = in_warp ? in_warp : &fiber;
+        if (fiber.state == State::at_barrier) {
+            if (!at_barrier) at_barrier = &fiber;
+            if (fiber.place.line != at_barrier->place.line) elsewhere = &fiber;
+            count += fiber.predicate;
+        }
+    }
+    char message[512];
+    Fiber& waiting = in_warp ? *in_warp : *at_barrier;
+    auto say = [&](const char* what, const Fiber* other) {
+        int written = snprintf(message, sizeof message, "%s", what);
+        if (other && other->state == State::done)
+            snprintf(
+                message + written, sizeof message - written, " thread %u,%u,%u has returned",
+                other->index.x, other->index.y, other->index.z);
+        else if (other)
+            snprintf(
+                message + written, sizeof message - written, " thread %u,%u,%u waits in %s at %s:%d",
+                other->index.x, other->index.y, other->index.z, other->place.what,
+                other->place.file, other->place.line);
+        uint3 t = waiting.index, b = block_index;
+        snprintf(
+            error, sizeof error, "%s:%d: %s: %s (block %u,%u,%u thread %u,%u,%u)",
+            waiting.place.file, waiting.place.line, waiting.place.what, message, b.x, b.y, b.z, t.x,
+            t.y, t.z);
+    };
+    if (in_warp) {
+        Fiber* missing = nullptr;
+        for (int lane = 0; lane < 32 && !missing; lane++) {
+            Fiber* other = in_warp->mask >> lane & 1 ? lane_of(*in_warp, lane) : nullptr;
+            if (other && other->state != State::in_warp) missing = other;
+        }
+        say("a lane of the mask does not come:", missing);
+    } else if (done) {
+        say("not all threads of the block come:", done);
+    } else if (elsewhere) {
+        say("the block waits at different barriers:", elsewhere);
+    } else {
+        barrier_count = count;
+        barriers++;
+        for (int i = 0; i < threads; i++) fibers[i].state = State::ready;
+    }
+}
+
+static void run_block() {
+    choose_order();
+    poison(request->static_shared, request->static_shared_end);
+    poison(dynamic_shared, dynamic_shared + request->shared_bytes);
+    for (int i = 0; i < threads; i++) {
+        Fiber& fiber = fibers[i];
+        fiber.state = State::ready;
+        fiber.meetings = 0;
+        fiber.copies.clear();
+        fiber.groups.clear();
+        fiber.landed = 0;
+    }
+    __tsan_release(&start_token);
+    while (!error[0]) {
+        bool ran = false, left = false;
+        for (int i = 0; i < threads; i++) {
+            Fiber& fiber = fibers[order[i]];
+            if (fiber.state != State::ready) continue;
+            ran = true;
+            run(fiber);
+        }
+        for (int i = 0; i < threads; i++) left |= fibers[i].state != State::done;
+        if (!left) break;
+        if (!ran && !error[0]) open_barrier_or_fail();
+    }
+    __tsan_acquire(&end_token);
+}
+
+const char* launch(const Launch& what) {
+    request = &what;
+    error[0] = 0;
+    current = &host;
+    grid_size = dim3(what.grid[0], what.grid[1], what.grid[2]);
+    block_size = dim3(what.block[0], what.block[1], what.block[2]);
+    threads = (int)(block_size.x * block_size.y * block_size.z);
+    if (threads < 1 || threads > most_threads) return "a block has 1 to 1024 threads";
+    if (what.shared_bytes > most_shared) return "more than 227 KiB of dynamic shared memory";
+#ifdef TAPEGRAD_THREAD
+    host.sanitizer_fiber = __tsan_get_current_fiber();
+#endif
+#ifdef TAPEGRAD_ADDRESS
+    host.stack = nullptr;  // the launching thread may be another one each time
+    __asan_unpoison_memory_region(dynamic_shared, sizeof dynamic_shared);
+    __asan_poison_memory_region(
+        dynamic_shared + what.shared_bytes, sizeof dynamic_shared - what.shared_bytes);
+#endif
+    for (int i = 0; i < threads; i++) {
+        Fiber& fiber = fibers[i];
+        unsigned x = i % block_size.x, y = i / block_size.x % block_size.y;
+        fiber.index = {x, y, i / (block_size.x * block_size.y)};
+        fiber.lane = i % 32;
+        fiber.warp = i / 32;
+        new_stack(fiber);
+    }
+    for (unsigned z = 0; z < grid_size.z && !error[0]; z++)
+        for (unsigned y = 0; y < grid_size.y && !error[0]; y++)
+            for (unsigned x = 0; x < grid_size.x && !error[0]; x++) {
+                block_index = {x, y, z};
+                run_block();
+            }
+    fflush(stdout);  // what the kernel printed
+    return error[0] ? error : nullptr;
+}
+
+// ---- special functions -------------------------------------------------------------------------
+
+// Acklam's rational approximation, then two steps of Halley's method.
+double inverse_normal(double p) {
+    if (!(p > 0 && p < 1)) return p == 0 ? -INFINITY : p == 1 ? INFINITY : NAN;
+    if (p > 0.5) return -inverse_normal(1 - p);
+    static const double a[] = {-3.969683028665376e+01, 2.209460984245205e+02, -2.759285104469687e+02,
+                               1.383577518672690e+02,  -3.066479806614716e+01, 2.506628277459239e+00};
+    static const double b[] = {-5.447609879822406e+01, 1.615858368580409e+02, -1.556989798598866e+02,
+                               6.680131188771972e+01, -1.328068155288572e+01};
+    static const double c[] = {-7.784894002430293e-03, -3.223964580411365e-01, -2.400758277161838e+00,
+                               -2.549732539343734e+00, 4.374664141464968e+00,  2.938163982698783e+00};
+    static const double d[] = {7.784695709041462e-03, 3.224671290700398e-01, 2.445134137142996e+00,
+                               3.754408661907416e+00};
+    double x;
+    if (p < 0.02425) {
+        double q = ::sqrt(-2 * ::log(p));
+        x = (((((c[0] * q + c[1]) * q + c[2]) * q + c[3]) * q + c[4]) * q + c[5]) /
+            ((((d[0] * q + d[1]) * q + d[2]) * q + d[3]) * q + 1);
+    } else {
+        double q = p - 0.5, r = q * q;
+        x = (((((a[0] * r + a[1]) * r + a[2]) * r + a[3]) * r + a[4]) * r + a[5]) * q /
+            (((((b[0] * r + b[1]) * r + b[2]) * r + b[3]) * r + b[4]) * r + 1);
+    }
+    for (int i = 0; i < 2; i++) {
+        double e = ::erfc(-x * M_SQRT1_2) / 2 - p, u = e * ::sqrt(2 * M_PI) * ::exp(x * x / 2);
+        x -= u / (1 + x * u / 2);
+    }
+    return x;
+}
+
+double inverse_error_function(double x) {
+    if (::fabs(x) > 0.5) {
+        double tail = -inverse_normal((1 - ::fabs(x)) / 2) * M_SQRT1_2;
+        return x < 0 ? -tail : tail;
+    }
+    double y = x * 0.886226925452758;
+    for (int i = 0; i < 6; i++) {  // Newton's method; near 0 erf is nearly a line
+        y -= (::erf(y) - x) * 0.886226925452758 * ::exp(y * y);
+    }
+    return x == 0 ? x : y;
+}
+
+// The power series, all of whose terms have one sign.
+static double bessel(double x, int order) {
+    if (::fabs(x) > 720) return order && x < 0 ? -INFINITY : INFINITY;
+    double term = order ? x / 2 : 1, sum = 0;
+    for (int k = 1; ::fabs(term) > ::fabs(sum) * 1e-17; k++) {
+        sum += term;
+        term *= x * x / 4 / (k * (k + order));
+    }
+    return x == x ? sum : x;
+}
+double bessel_i0(double x) { return bessel(x, 0); }
+double bessel_i1(double x) { return bessel(x, 1); }
+
+}  // namespace emulator
