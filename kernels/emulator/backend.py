@@ -1,0 +1,54 @@
+"""The back end that runs kernels on the CPU where CuPy's would run them on a GPU."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from typing import TYPE_CHECKING, Any
+
+from tapegrad.kernels.emulator.module import Dim3, EmulatedModule
+
+if TYPE_CHECKING:
+    from tapegrad.kernels.cuda.launching import Kernel, Run
+
+_modules: dict[tuple[str, str], EmulatedModule] = {}
+_loading = threading.Lock()
+
+
+class EmulatedBackend:
+    """Launches kernels on the memory of NumPy arrays; a `Backend` of `kernels/cuda/launching.py`.
+
+    Args:
+        order: in which order the threads of a block take turns (`EmulatedModule.launch`).
+    """
+
+    def __init__(self, order: int = 0) -> None:
+        self.order = order
+
+    def prepare(self, kernel: Kernel, grid: Dim3, block: Dim3, shared: int) -> Run:
+        """A function that launches `kernel` with the argument block at an address."""
+        module: EmulatedModule | None = None
+
+        def run(address: int) -> None:
+            nonlocal module
+            if module is None:
+                module = _module(kernel)
+            module.launch(kernel.name, grid, block, shared, address, self.order)
+
+        return run
+
+    def device(self) -> int:
+        """The number of the only device, 0."""
+        return 0
+
+    def host_memory(self, size: int) -> Any:
+        """Memory of the process, which is the kernels' memory too."""
+        return (ctypes.c_char * size)()
+
+
+def _module(kernel: Kernel) -> EmulatedModule:
+    key = (kernel.text, kernel.name)
+    with _loading:
+        if key not in _modules:
+            _modules[key] = EmulatedModule(kernel.text, [kernel.name], filename=kernel.filename)
+        return _modules[key]
