@@ -142,6 +142,8 @@ static inline float sinpif(float x) { return (float)sinpi((double)x); }
 static inline float sinpi(float x) { return (float)sinpi((double)x); }
 static inline float cospif(float x) { return (float)cospi((double)x); }
 static inline float cospi(float x) { return (float)cospi((double)x); }
+static inline void sincospif(float x, float* s, float* c) { *s = sinpif(x), *c = cospif(x); }
+static inline void sincospi(double x, double* s, double* c) { *s = sinpi(x), *c = cospi(x); }
 
 static inline bool isnan(float x) { return __builtin_isnan(x); }
 static inline bool isnan(double x) { return __builtin_isnan(x); }
