@@ -1,0 +1,23 @@
+"""Running kernels without a GPU, in the emulator."""
+
+import shutil
+
+import pytest
+
+from tapegrad.kernels.cuda.launching import use_backend
+from tapegrad.kernels.emulator import EmulatedBackend
+
+ORDERS = {"ascending": 0, "descending": 1, "shuffled": 7}
+
+
+@pytest.fixture(params=ORDERS.values(), ids=ORDERS)
+def emulated(request, gpu):
+    """The stand-in for CuPy, whose kernels run in the emulator; in three orders of the threads.
+
+    Its `empty` is full of NaN, as shared memory is. These tests make up the kernel suite, which
+    `pytest -m sanitize` runs again under the sanitizers.
+    """
+    if shutil.which("g++") is None:
+        pytest.skip("the emulator needs g++")
+    with use_backend(EmulatedBackend(order=request.param)):
+        yield gpu
