@@ -9,9 +9,8 @@ asking for it (`raise_pending`, called wherever the host has just waited) is a r
 from __future__ import annotations
 
 import ctypes
-from typing import Any
 
-from .launching import CupyBackend, RecordingBackend, backend
+from .launching import RecordingBackend, backend
 
 
 class Report(ctypes.Structure):
@@ -24,10 +23,9 @@ class Report(ctypes.Structure):
     )
 
 
-_EMULATED = -1
 _messages: list[tuple[str, type[Exception]]] = []
 _numbers: dict[tuple[str, type[Exception]], int] = {}
-_reports: dict[int, Report] = {}  # by device
+_reports: dict[tuple[type, int], Report] = {}  # by kind of back end and device
 
 
 def watch(message: str, error: type[Exception] = IndexError) -> tuple[int, int]:
@@ -40,18 +38,11 @@ def watch(message: str, error: type[Exception] = IndexError) -> tuple[int, int]:
     where = backend()
     while type(where) is RecordingBackend:
         where = where.inner
-    if type(where) is CupyBackend:
-        import cupy
-
-        device = cupy.cuda.runtime.getDevice()
-    else:
-        device = _EMULATED
-    report = _reports.get(device)
+    place = type(where), where.device()
+    report = _reports.get(place)
     if report is None:
-        size = ctypes.sizeof(Report)
-        # Pinned memory has the same address on host and devices.
-        memory: Any = bytearray(size) if device < 0 else cupy.cuda.alloc_pinned_memory(size)
-        report = _reports[device] = Report.from_buffer(memory)  # which keeps the memory alive
+        memory = where.host_memory(ctypes.sizeof(Report))
+        report = _reports[place] = Report.from_buffer(memory)  # which keeps the memory alive
         _clear(report)
     key = message, error
     number = _numbers.get(key)
@@ -66,7 +57,7 @@ def raise_pending() -> None:
 
     IndexError, or the error that was asked for, with the operation's name and the value.
     """
-    for report in _reports.values():
+    for report in tuple(_reports.values()):
         if report.message:
             message, error = _messages[report.message - 1]
             text = message.replace("{value}", str(report.value))
