@@ -208,13 +208,14 @@ def use_backend(other: Backend) -> Iterator[Backend]:
 class RecordingBackend:
     """Another back end, with the names of the kernels that it launched, in order.
 
-    Attributes:
-        launches: such as `["softmax<float, 4>"]`.
+    Args:
+        inner: what runs the kernels.
+        launches: the list to append to, such as `["softmax<float, 4>"]`; a new one if not given.
     """
 
-    def __init__(self, inner: Backend) -> None:
+    def __init__(self, inner: Backend, launches: list[str] | None = None) -> None:
         self.inner = inner
-        self.launches: list[str] = []
+        self.launches = [] if launches is None else launches
 
     def prepare(self, kernel: Kernel, grid: Dim3, block: Dim3, shared: int) -> Run:
         run = self.inner.prepare(kernel, grid, block, shared)

@@ -1,7 +1,9 @@
 """A stand-in for CuPy on machines without a GPU: NumPy's results in arrays that are not NumPy's.
 
-It refuses what CuPy refuses: NumPy arrays among its own, implicit copies to the CPU, and the
-functions that CuPy 14 does not have. `gpu` in `tests/conftest.py` puts it in CuPy's place.
+It refuses what CuPy refuses: NumPy arrays among its own, arrays of a device that is not current,
+implicit copies to the CPU, and the functions that CuPy 14 does not have. Memory that CuPy leaves
+as it was is full of NaN. `gpu` in `tests/conftest.py` puts it in CuPy's place, and kernels of ours
+run on its arrays in the emulator; `recording` lists what a GPU would have been asked to do.
 """
 
 from __future__ import annotations
@@ -9,9 +11,12 @@ from __future__ import annotations
 import contextlib
 import importlib
 import inspect
+import threading
 import types
 
 import numpy as np
+import recording
+from standin_cuda import FakeCuda, FakeStream
 
 # What NumPy has and CuPy 14 has not, as far as anyone here might reach for it.
 NOT_IN_CUPY = {
@@ -159,49 +164,127 @@ def check(name, args, kwargs, takes):
                "lexsort wants one array")  # fmt: skip
 
 
+class Device:
+    """A device of the stand-in; inside `with`, the current one of the thread."""
+
+    _thread = threading.local()
+
+    def __init__(self, device=None):
+        self.id = self.current() if device is None else int(device)
+        self._before = []
+
+    @classmethod
+    def current(cls):
+        return getattr(cls._thread, "id", 0)
+
+    def use(self):
+        self._thread.id = self.id
+
+    def __enter__(self):
+        self._before.append(self.current())
+        self.use()
+        return self
+
+    def __exit__(self, *exception):
+        self._thread.id = self._before.pop()
+
+    def __int__(self):
+        return self.id
+
+    def __eq__(self, other):
+        return isinstance(other, Device) and self.id == other.id
+
+    def __hash__(self):
+        return self.id
+
+
+class Memory:
+    """Where an array of the stand-in lies, which is memory of the host."""
+
+    def __init__(self, array):
+        self.host, self.device_id = array.host, array.device.id
+        self.ptr = array.host.ctypes.data
+
+    def copy_from_device_async(self, source, size, stream=None):
+        recording.launched("copy between devices")
+        self.host[...] = source.host
+
+
 class FakeArray(np.lib.mixins.NDArrayOperatorsMixin):
     """An array on a GPU that is not there: like CuPy's, it meets no NumPy array by accident."""
 
     __array_priority__ = 100
 
-    def __init__(self, array, device=0):
+    def __init__(self, array, device=None):
         self.host = np.array(array)
-        self.device = types.SimpleNamespace(id=device)
+        self.device = Device(device)
 
-    def get(self):
-        return self.host.copy()
+    @property
+    def data(self):
+        return Memory(self)
+
+    def get(self, stream=None, order="C", out=None, blocking=True):
+        if out is None:
+            recording.synchronised("get")
+            return self.host.copy()
+        stream = stream or FakeStream.cuda.get_current_stream()
+        stream.later(lambda: np.copyto(out, self.host))
+        if blocking:
+            stream.synchronize()
+        return out
+
+    def set(self, array, stream=None):
+        recording.launched("copy to the device")
+        self.host[...] = array
 
     def __array__(self, dtype=None, copy=None):
         raise TypeError("Implicit conversion to a NumPy array is not allowed")
 
     def __getattr__(self, name):
-        if name.startswith("__") or name == "host":
+        if name.startswith("__") or name in ("host", "device"):
             raise AttributeError(name)
         if name in NOT_IN_CUPY["ndarray"]:
             raise AttributeError(f"cupy.ndarray has no {name}")
         found = getattr(self.host, name)
-        return lifted(found, name, METHODS) if callable(found) else wrapped(found)
+        if callable(found):
+            return lifted(found, name, METHODS, owner=self)
+        return wrapped(found, self.device.id)
 
     def __getitem__(self, key):
-        return wrapped(self.host[lowered(key)])
+        masks = [k for k in (key if isinstance(key, tuple) else (key,)) if is_mask(k)]
+        if masks:
+            recording.synchronised("getitem of a mask")
+        return lifted(self.host.__getitem__, "getitem", {}, owner=self)(key)
 
     def __setitem__(self, key, value):
-        self.host[lowered(key)] = lowered(value)
+        lifted(self.host.__setitem__, "setitem", {}, owner=self)(key, value)
 
     def __bool__(self):
+        recording.synchronised("bool")
         return bool(self.host)
 
     def __int__(self):
+        recording.synchronised("int")
         return int(self.host)
 
+    def __index__(self):
+        recording.synchronised("index")
+        return self.host.__index__()
+
     def __float__(self):
+        recording.synchronised("float")
         return float(self.host)
 
     def __len__(self):
         return len(self.host)
 
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
-        return lifted(getattr(ufunc, method))(*inputs, **kwargs)
+        name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
+        return lifted(getattr(ufunc, method), name, {})(*inputs, **kwargs)
+
+
+def is_mask(key):
+    return isinstance(key, FakeArray) and key.host.dtype == bool and key.host.ndim > 0
 
 
 def lowered(value):
@@ -212,24 +295,78 @@ def lowered(value):
     return value.host if isinstance(value, FakeArray) else value
 
 
-def wrapped(value):
+def wrapped(value, device=None):
     if isinstance(value, np.ndarray | np.generic):
         fake = FakeArray.__new__(FakeArray)
-        fake.host, fake.device = np.asarray(value), types.SimpleNamespace(id=0)
+        fake.host, fake.device = np.asarray(value), Device(device)
         return fake
-    return tuple(map(wrapped, value)) if isinstance(value, tuple) and any(
+    return tuple(wrapped(v, device) for v in value) if isinstance(value, tuple) and any(
         isinstance(v, np.ndarray | np.generic) for v in value
     ) else value  # fmt: skip
 
 
-def lifted(function, name="", takes=FUNCTIONS):
+def poisoned(array):
+    """`array` as memory that nobody has written: NaN, or bytes that mean nothing."""
+    if array.dtype.kind in "fV":
+        array.fill(np.nan)
+    elif array.dtype.kind == "b":
+        array.fill(True)
+    else:
+        array.view(np.uint8 if array.ndim else array.dtype).fill(0xA5 % 128)
+    return array
+
+
+def arrays_in(values):
+    for value in values:
+        if isinstance(value, FakeArray):
+            yield value
+        elif isinstance(value, tuple | list):
+            yield from arrays_in(value)
+
+
+# Without a kernel: what a function of this name returns is not computed.
+UNCOMPUTED = {"empty", "empty_like"}
+# CuPy waits for the device in these, to learn a shape or to give a Python value.
+WAITING = {
+    "argwhere", "array_equiv", "bincount", "compress", "extract", "flatnonzero", "item", "nonzero",
+    "tobytes", "tolist", "union1d", "unique",
+    *(f"linalg.{name}" for name in ("cholesky", "det", "eigh", "eigvalsh", "inv", "lstsq", "qr",
+                                    "slogdet", "solve", "svd")),
+}  # fmt: skip
+
+
+def lifted(function, name="", takes=FUNCTIONS, owner=None):
+    """`function` of NumPy on arrays of the device; a method of `owner`, if there is one."""
+
     def on_device(*args, **kwargs):
         check(name, args, kwargs, takes)
         result = function(*map(lowered, args), **{k: lowered(v) for k, v in kwargs.items()})
+        given = [*arrays_in((owner, *args)), *arrays_in(kwargs.values())]
+        if name in WAITING or (name == "where" and len(args) == 1):
+            recording.synchronised(name)
+        if name in UNCOMPUTED:
+            return wrapped(poisoned(result))
         out = kwargs.get("out")
+        results = result if isinstance(result, tuple) else (result,)
+        if out is None and all(is_view(value, given) for value in results):
+            return wrapped(result, given[0].device.id if given else None)
+        for array in given:
+            refuse(array.device.id != Device.current(), ValueError,
+                   "Array device must be same as the current device: array device = "
+                   f"{array.device.id} while current = {Device.current()}")  # fmt: skip
+        recording.launched(name)
         return (out[0] if isinstance(out, tuple) else out) if out is not None else wrapped(result)
 
     return on_device
+
+
+def is_view(value, given):
+    """Whether a result took no kernel: no array, an empty one, or memory of what was given."""
+    if value is None:  # what only writes
+        return not given
+    if not isinstance(value, np.ndarray | np.generic):
+        return True
+    return not value.size or any(np.may_share_memory(value, array.host) for array in given)
 
 
 class Library(types.ModuleType):
@@ -257,7 +394,7 @@ class FakeUfunc:
 
     def __call__(self, *args, **kwargs):
         refuse(set(kwargs) - OF_UFUNCS, TypeError, f"{self.ufunc.__name__}: {set(kwargs)}")
-        return lifted(self.ufunc)(*args, **kwargs)
+        return lifted(self.ufunc, self.ufunc.__name__, {})(*args, **kwargs)
 
     def __getattr__(self, name):
         usable = {
@@ -268,12 +405,15 @@ class FakeUfunc:
         }
         what = f"{self.ufunc.__name__}.{name}"
         refuse(not usable.get(name, True), NotImplementedError, f"{what} is not in CuPy")
-        return self._at if name == "at" else lifted(getattr(self.ufunc, name))
+        if name == "at":
+            return self._at
+        found = getattr(self.ufunc, name)
+        return lifted(found, what, {}) if callable(found) else found
 
     def _at(self, a, indices, *values):
         refuse(a.dtype.name not in AT[self.ufunc.__name__].split(), TypeError,
                f"{self.ufunc.__name__}.at of {a.dtype}")  # fmt: skip
-        lifted(self.ufunc.at)(a, indices, *values)
+        lifted(self.ufunc.at, f"{self.ufunc.__name__}.at", {})(a, indices, *values)
 
 
 class FakeCupy(Library):
@@ -283,30 +423,19 @@ class FakeCupy(Library):
     def __init__(self):
         super().__init__("cupy", np, NOT_IN_CUPY["cupy"])
 
-        class Device:
-            def __init__(self, index):
-                self.index = index
-
-            def __enter__(self):
-                return self
-
-            def __exit__(self, *exception):
-                return None
-
-        self.cuda = types.SimpleNamespace(
-            Device=Device,
-            runtime=types.SimpleNamespace(
-                getDeviceCount=lambda: self.count, CUDARuntimeError=OSError
-            ),
-        )
+        self.cuda = FakeCuda(self, Device)
         self.linalg = Library("cupy.linalg", np.linalg, NOT_IN_CUPY["linalg"])
         tricks = Library("cupy.lib.stride_tricks", np.lib.stride_tricks)
         self.lib = types.SimpleNamespace(stride_tricks=tricks)
 
     def asarray(self, value, dtype=None):
-        return value if isinstance(value, FakeArray) else FakeArray(np.asarray(value, dtype))
+        if isinstance(value, FakeArray):
+            return value
+        recording.launched("copy to the device")
+        return FakeArray(np.asarray(value, dtype))
 
     def array(self, value, dtype=None, copy=True, order="K"):
+        recording.launched("copy" if isinstance(value, FakeArray) else "copy to the device")
         return FakeArray(value.host if isinstance(value, FakeArray) else value)
 
 
