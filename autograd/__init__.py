@@ -4,12 +4,20 @@
 people call, `tensor` the class they hold, `tape` the record made visible.
 """
 
-from . import functional, operations
+from . import devices, functional, operations
 from .backward import backward, grad
 from .engine import Gate
-from .errors import ArgumentError, DivisionError, DtypeError, PositionError, ShapeError
+from .errors import (
+    ArgumentError,
+    DivisionError,
+    DtypeError,
+    FusionError,
+    PositionError,
+    ShapeError,
+)
 from .explain import explain
 from .function import Function
+from .fused import fused
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 from .modes import (
     detect_anomaly,
@@ -28,6 +36,7 @@ __all__ = [
     "DivisionError",
     "DtypeError",
     "Function",
+    "FusionError",
     "Gate",
     "Generator",
     "GradcheckError",
@@ -42,6 +51,7 @@ __all__ = [
     "explain",
     "from_numpy",
     "functional",
+    "fused",
     "grad",
     "gradcheck",
     "gradgradcheck",

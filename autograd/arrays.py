@@ -1,19 +1,23 @@
 """Which array library a value lives in, which device, which dtype: decided here, once.
 
 Everything above works on the arrays of NumPy or CuPy and asks this file for the module that goes
-with an array (`module_of`), for a device by name (`device`, `move`), and for the dtype that comes
-out when dtypes meet (`result_type`, PyTorch's rules).
+with an array (`module_of`), for a device by name (`device`, `on`), and for the dtype that comes
+out when dtypes meet (`result_type`, PyTorch's rules). Copies between devices are in `transfers`.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
 import ml_dtypes
 import numpy as np
+
+from tapegrad.kernels.expression import Scalar
 
 Array = Any  # a NumPy or CuPy array, or a NumPy scalar standing for a 0-d array
 
@@ -72,6 +76,7 @@ MODULES: dict[type, ModuleType] = {
     np.ndarray: np,
     **{dtype.type: np for dtype in DTYPES},
 }
+DEVICE_TYPES: set[type] = set()  # those of them whose arrays are on a GPU
 
 
 def module_of(array: Array) -> ModuleType:
@@ -90,7 +95,8 @@ def is_array(value: object) -> bool:
 class device(str):
     """Where an array lives: `device("cpu")`, `device("cuda")`, `device("cuda", 1)`, `"cuda:1"`.
 
-    It is a string, so it compares with one.
+    It is a string, so it compares with one. "cuda" without a number is the current GPU, which is
+    the first unless `tapegrad.cuda.set_device` or `tapegrad.cuda.device` say otherwise.
 
     >>> device("cuda:1").type, device("cuda:1").index, device("cpu") == "cpu"
     ('cuda', 1, True)
@@ -100,6 +106,8 @@ class device(str):
     index: int | None  # type: ignore[assignment]
 
     def __new__(cls, name: str = "cpu", index: int | None = None) -> device:
+        if type(name) is cls and index is None:
+            return name
         kind, _, number = str(name).partition(":")
         known = kind in ("cpu", "cuda") and str(name) == (f"{kind}:{number}" if number else kind)
         if number.isdigit() and index is None:
@@ -111,14 +119,14 @@ class device(str):
         if kind == "cpu":
             index = None
         elif index is None:
-            index = 0
+            index = current_index()
         self = super().__new__(cls, kind if index is None else f"{kind}:{index}")
         self.type, self.index = kind, index
         return self
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, str) and not isinstance(other, device) and other == "cuda":
-            other = "cuda:0"
+            other = f"cuda:{current_index()}"
         return str.__eq__(self, other) is True
 
     __hash__ = str.__hash__
@@ -129,56 +137,168 @@ class device(str):
     def __repr__(self) -> str:
         return f"device({str(self)!r})"
 
+    def __reduce__(self) -> Any:
+        return device, (str(self),)
+
 
 CPU = device("cpu")
+_gpus: dict[int, device] = {}  # by number: making one takes 2 us
 
 
 def device_of(array: Array) -> device:
     """The device `array` lives on."""
     if module_of(array) is np:
         return CPU
-    return device("cuda", int(array.device.id))
+    index = array.device.id
+    found = _gpus.get(index)
+    if found is None:
+        found = _gpus[index] = device("cuda", int(index))
+    return found
+
+
+# CuPy, once it was found to work, and how many GPUs it finds.
+_working: ModuleType | None = None
+_count = 0
 
 
 def cuda_module() -> ModuleType:
-    """CuPy, imported at first use; RuntimeError says whether CuPy or the GPU is missing."""
+    """CuPy, imported at first use; RuntimeError says in a sentence what is missing."""
+    if _working is None or sys.modules.get("cupy") is not _working:
+        _find_cupy()
+    assert _working is not None
+    return _working
+
+
+def loaded_cupy() -> ModuleType | None:
+    """CuPy if it has been imported, by anyone; None if not."""
+    return sys.modules.get("cupy")
+
+
+def _find_cupy() -> None:
+    """Import CuPy, see whether it works, and register its arrays."""
+    global _working, _count
     try:
-        cupy = importlib.import_module("cupy")
-    except ImportError:
+        cupy: Any = importlib.import_module("cupy")
+    except ModuleNotFoundError as error:
+        if error.name not in (None, "cupy"):
+            raise RuntimeError(_BROKEN.format(error)) from None
         raise RuntimeError(
             "device 'cuda' needs CuPy, which is not installed: pip install 'tapegrad[cuda12]' "
             "or 'tapegrad[cuda13]', whichever matches the driver"
         ) from None
+    except ImportError as error:
+        said = [line.strip() for line in str(error).splitlines() if "Error:" in line]
+        raise RuntimeError(_BROKEN.format(said[0] if said else error)) from None
     try:
         count = cupy.cuda.runtime.getDeviceCount()
     except cupy.cuda.runtime.CUDARuntimeError as error:
-        raise RuntimeError(
-            f"device 'cuda' needs an NVIDIA GPU with a working driver, and CuPy finds none: {error}"
-        ) from None
+        raise RuntimeError(_without_gpu(cupy, error)) from None
     if count == 0:
         raise RuntimeError("device 'cuda' needs an NVIDIA GPU, and CuPy finds none")
+    try:
+        cupy.cuda.nvrtc.getVersion()
+    except (RuntimeError, ImportError, OSError) as error:
+        raise RuntimeError(
+            "device 'cuda' needs NVRTC, NVIDIA's compiler of kernels, which CuPy cannot load "
+            f"({str(error).splitlines()[0]}): pip install 'tapegrad[cuda12]' or "
+            "'tapegrad[cuda13]' bring it, whichever matches the driver"
+        ) from None
     MODULES[cupy.ndarray] = cupy
-    return cupy
+    DEVICE_TYPES.add(cupy.ndarray)
+    _working, _count = cupy, count
+
+
+_BROKEN = (
+    "device 'cuda' needs CuPy, which is installed but cannot be imported ({}): pip uninstall it, "
+    "then pip install 'tapegrad[cuda12]' or 'tapegrad[cuda13]', whichever matches the driver"
+)
+
+
+def _without_gpu(cupy: Any, error: Any) -> str:
+    """Why CuPy, which is there, finds no GPU, and what to do, in a sentence."""
+    status = getattr(error, "status", None)
+    if status == 35:  # cudaErrorInsufficientDriver, which is also what no driver at all gives
+        driver, runtime = cupy.cuda.runtime.driverGetVersion(), cupy.cuda.runtime.runtimeGetVersion()
+        if not driver:
+            return (
+                "device 'cuda' needs an NVIDIA GPU and its driver, and this machine has no driver "
+                "(CuPy is installed): where there is a GPU install the driver, elsewhere use 'cpu'"
+            )
+        wanted = "cuda12" if driver < 13000 else "cuda13"
+        return (
+            f"device 'cuda' needs a CuPy that fits the driver, but this CuPy is built for CUDA "
+            f"{_version(runtime)} and the driver runs CUDA {_version(driver)}: update the driver, "
+            f"or pip uninstall this CuPy and pip install 'tapegrad[{wanted}]'"
+        )
+    if status == 100:  # cudaErrorNoDevice
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        hidden = "" if visible is None else f" (CUDA_VISIBLE_DEVICES is {visible!r})"
+        return (
+            "device 'cuda' needs an NVIDIA GPU, and the driver, which is installed, finds none"
+            f"{hidden}"
+        )
+    return f"device 'cuda' needs an NVIDIA GPU with a working driver, and CuPy finds none: {error}"
+
+
+def _version(number: int) -> str:
+    return f"{number // 1000}.{number % 1000 // 10}"
+
+
+def current_index() -> int:
+    """The number of the GPU that "cuda" means in this thread; 0 where CuPy is not in use."""
+    if _working is None or sys.modules.get("cupy") is not _working:
+        return 0
+    return int(_working.cuda.runtime.getDevice())
+
+
+class _Host:
+    """What `on` gives for the CPU."""
+
+    def __enter__(self) -> ModuleType:
+        return np
+
+    def __exit__(self, *exception: object) -> None:
+        return None
+
+
+class _Gpu:
+    """What `on` gives for a GPU: inside it is the current one."""
+
+    def __init__(self, index: int) -> None:
+        self.cupy: Any = cuda_module()
+        if index >= _count:
+            have = "is one GPU, cuda:0" if _count == 1 else f"are {_count} GPUs, from cuda:0 on"
+            raise RuntimeError(f"unknown device 'cuda:{index}': there {have}")
+        self.device = self.cupy.cuda.Device(index)
+
+    def __enter__(self) -> ModuleType:
+        self.device.__enter__()
+        return self.cupy
+
+    def __exit__(self, *exception: object) -> None:
+        self.device.__exit__(*exception)
+
+
+_HOST = _Host()
+
+
+def on(where: device | str | None) -> _Host | _Gpu:
+    """A context in which the library it gives makes arrays on a device (None: the CPU).
+
+    >>> with on("cpu") as xp:
+    ...     xp.zeros(2)
+    array([0., 0.])
+    """
+    if where is None:
+        return _HOST
+    place = device(where)
+    return _HOST if place.index is None else _Gpu(place.index)
 
 
 def module_for(where: device | str | None) -> ModuleType:
     """The array library that makes arrays on a device (None: the CPU)."""
-    if where is None or device(where).type == "cpu":
-        return np
-    return cuda_module()
-
-
-def move(array: Array, where: device | str) -> Array:
-    """`array` on a device; the same array where it is there already."""
-    target = device(where)
-    source = device_of(array)
-    if source == target:
-        return array
-    if target.type == "cpu":
-        return array.get()
-    cupy = cuda_module()
-    with cupy.cuda.Device(target.index):
-        return cupy.asarray(array)
+    with on(where) as xp:
+        return xp
 
 
 def _category(dtype: np.dtype) -> int:
@@ -220,7 +340,7 @@ def result_type(*values: Any) -> np.dtype:
             ranks[2].append(bool_)
         elif isinstance(value, int):
             ranks[2].append(int64)
-        elif type(value) is float:
+        elif type(value) is float or type(value) is Scalar:
             ranks[2].append(_default_float)
         else:
             ranks[0 if value.ndim else 1].append(value.dtype)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from . import engine, versions
-from .arrays import FLOATS, MODULES, device_of, module_of
+from .arrays import DEVICE_TYPES, FLOATS, MODULES, device_of, module_of
 from .engine import (
     Leaf,
     Mode,
@@ -23,6 +23,7 @@ from .engine import (
     Variable,
     cast,
     describe,
+    elsewhere,
     get_mode,
     leaf,
     mode,
@@ -64,7 +65,7 @@ def backward(
     if not targets:
         raise RuntimeError("backward: inputs= is empty; name at least one tensor")
     for target, gradient in zip(
-        targets, _gradients("backward", roots, targets, retain, create_graph), strict=True
+        targets, gradients_of("backward", roots, targets, retain, create_graph), strict=True
     ):
         if gradient is not None:
             accumulate(target, gradient, create_graph, own=True)
@@ -94,7 +95,7 @@ def grad(
     roots = _roots("grad", outputs, grad_outputs, create_graph)
     retain = create_graph if retain_graph is None else retain_graph
     targets = _as_list(inputs)
-    found = _gradients("grad", roots, targets, retain, create_graph)
+    found = gradients_of("grad", roots, targets, retain, create_graph)
     if materialize_grads:
         allow_unused = True
     results: list[Any] = []
@@ -174,7 +175,7 @@ def _seed(name: str, tensor: Variable, gradient: Any, create_graph: bool) -> Any
     return gradient._data if isinstance(gradient, Variable) else gradient
 
 
-def _gradients(
+def gradients_of(
     name: str,
     roots: list[tuple[Node, Any]],
     inputs: list[Variable],
@@ -273,7 +274,9 @@ def _visit(
         if saved is None or create_graph or last_write > node.number or type(gradient) is list:
             saved, gradient = _ready(node, gradient, create_graph)
         try:
-            if node.params:
+            if type(gradient) in DEVICE_TYPES:
+                gradients = elsewhere.backward(node, gradient, saved)
+            elif node.params:
                 gradients = gate.backward(node, gradient, *saved, **node.params)
             else:
                 gradients = gate.backward(node, gradient, *saved)

@@ -22,6 +22,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from tapegrad.kernels.expression import Scalar
+
 from .arrays import (
     DTYPES,
     FLOATS,
@@ -183,7 +185,24 @@ _MISTAKES: tuple[type[Exception], ...] = (
     OverflowError,
     ZeroDivisionError,
 )
-_WEAK = (float, int, bool)  # Python scalars: they take the dtype of what they meet
+_WEAK = (float, int, bool, Scalar)  # Python scalars: they take the dtype of what they meet
+
+
+class Elsewhere:
+    """How gates run on arrays that are not NumPy's: on a GPU's, and on those of a trace.
+
+    The floor above fills it in (`elsewhere`), since to run a gate there takes gates.
+
+    run        (gate, xp, inputs, params) gives the output
+    backward   (node, grad, saved) gives the gradients of a gate's inputs, where they are arrays on
+               a GPU
+    """
+
+    run: Callable[..., Any]
+    backward: Callable[..., Any]
+
+
+elsewhere = Elsewhere()
 
 
 class Gate:
@@ -206,6 +225,9 @@ class Gate:
     booleans   whether booleans may take part
     rewraps    what was saved is (out, *inputs), to be put back on the tape under `create_graph`
     symbol     how a drawing labels it, where that is shorter than the name
+    cuda       of a pointwise gate, the output as a CUDA C++ expression of inputs and params; `T` is
+               the type computed with, `R` that of the output
+    headers    the files of `kernels/cuda` that the expression needs
     slopes     for each input, the derivative of the output as a formula of the inputs and `out`
     pointwise  each element of the output depends on one element of each input alone
     fresh      every gradient that backward returns is a new array that nothing else holds, so that
@@ -220,6 +242,8 @@ class Gate:
     booleans: ClassVar[bool] = True
     rewraps: ClassVar[bool] = True
     symbol: ClassVar[str] = ""
+    cuda: ClassVar[str] = ""
+    headers: ClassVar[tuple[str, ...]] = ()
     slopes: ClassVar[dict[str, str]] = {}
     pointwise: ClassVar[bool] = False
     fresh: ClassVar[bool] = False
@@ -259,9 +283,15 @@ class Gate:
         """The derivative by an input as a formula, where there is a short one."""
         return "" if self.variadic else self.slopes.get(self.input_names[position], "")
 
+    def cuda_for(self, dtype: np.dtype, params: dict[str, Any]) -> str:
+        """The CUDA expression at a dtype of the inputs and at params; "" where there is none."""
+        return self.cuda
+
     def compute(self, xp: Any, *inputs: Any, **params: Any) -> Any:
         """The forward on arrays, with an error that names the gate and what it was given."""
         try:
+            if xp is not np:
+                return elsewhere.run(self, xp, inputs, params)
             return self.run_arrays(xp, *inputs, **params)
         except _MISTAKES as error:
             raise self.mistake(error, inputs) from error
@@ -311,7 +341,7 @@ class Gate:
             else:
                 nodes[position] = None
         if plain:  # arrays only: compute
-            return self.compute(_module(arrays), *arrays, **params)
+            return self.compute(module_of_inputs(arrays), *arrays, **params)
         if not self.alike_inputs:
             self.check_devices(arrays)
         if (
@@ -322,7 +352,7 @@ class Gate:
             prepared = self.prepare(inputs)
             if prepared is not None:
                 return self(*prepared, **params)
-        out = self.compute(_module(arrays), *arrays, **params)
+        out = self.compute(module_of_inputs(arrays), *arrays, **params)
         several = type(out) is tuple
         if (
             not wants
@@ -365,6 +395,8 @@ class Gate:
         """Refuse arrays that live on different devices, saying which is where."""
         places = {i: device_of(v) for i, v in enumerate(values) if type(v) in MODULES}
         if len(set(places.values())) > 1:
+            if any(MODULES[type(v)].__name__ == "symbolic" for v in values if type(v) in MODULES):
+                return  # the trace refuses, and says why
             listed = ", ".join(
                 f"input {i} {describe(values[i])} on {place}" for i, place in places.items()
             )
@@ -400,7 +432,9 @@ class Gate:
                         value if isinstance(value, Variable) else wrap(data), dtype=dtype
                     )
                     changed = True
-            elif dtype in FLOATS and dtype not in NUMPY_FLOATS:
+            elif type(data) is Scalar:
+                continue
+            elif dtype in FLOATS and dtype not in NUMPY_FLOATS and module_of_inputs(taking) is np:
                 values[i] = np.asarray(data, dtype)  # a Python number would widen it in NumPy
                 changed = True
             elif dtype in FLOATS and type(data) is not float:
@@ -419,13 +453,14 @@ class UnaryGate(Gate):
 
     def __call__(self, x: Any) -> Any:
         if not isinstance(x, Variable):
-            return self.compute(_module((x,)), x)
+            return self.compute(module_of_inputs((x,)), x)
         data = x._data
         if self.floats and data.dtype not in FLOATS:
             return self(cast(x, dtype=get_default_dtype()))
         run = self.run if type(data) in _SCALARS else self.run_arrays
+        xp = MODULES[type(data)]
         try:
-            out = run(MODULES[type(data)], data)
+            out = run(xp, data) if xp is np else elsewhere.run(self, xp, (data,), _NO_PARAMS)
         except _MISTAKES as error:
             raise self.mistake(error, (data,)) from error
         before = x._node
@@ -477,9 +512,10 @@ class BinaryGate(Gate):
             if kind in _SCALARS:
                 run = self.run
         else:
-            return self.compute(_module((x, y)), x, y)
+            return self.compute(module_of_inputs((x, y)), x, y)
+        xp = MODULES[kind]
         try:
-            out = run(MODULES[kind], a, b)
+            out = run(xp, a, b) if xp is np else elsewhere.run(self, xp, (a, b), _NO_PARAMS)
         except _MISTAKES as error:
             raise self.mistake(error, (a, b)) from error
         result = _new(_variable_class)
@@ -514,7 +550,7 @@ class BinaryGate(Gate):
         return super().__call__(*(self.prepare((x, y)) or (x, y)))
 
 
-def _module(values: Any) -> Any:
+def module_of_inputs(values: Any) -> Any:
     for value in values:
         if type(value) in MODULES:
             return MODULES[type(value)]
@@ -569,6 +605,7 @@ class Cast(Gate):
     needs: ClassVar = {"x": ""}
     pointwise: ClassVar = True
     quiet: ClassVar = "always"
+    cuda: ClassVar = "x"
 
     def forward(self, xp: Any, x: Any, *, dtype: np.dtype) -> Any:
         return x.astype(dtype)

@@ -5,6 +5,8 @@ Code written for either library catches them; each message names the operation a
 
 from __future__ import annotations
 
+from tapegrad.kernels.expression import FusionError
+
 
 class ArgumentError(ValueError, RuntimeError):
     """An argument of the right type whose value makes no sense."""
@@ -24,3 +26,13 @@ class PositionError(IndexError, RuntimeError):
 
 class DivisionError(ZeroDivisionError, RuntimeError):
     """Whole numbers divided by zero."""
+
+
+__all__ = [
+    "ArgumentError",
+    "DivisionError",
+    "DtypeError",
+    "FusionError",
+    "PositionError",
+    "ShapeError",
+]

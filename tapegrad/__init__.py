@@ -12,6 +12,7 @@ from tapegrad.autograd import (
     Tensor,
     enable_grad,
     explain,
+    fused,
     is_grad_enabled,
     manual_seed,
     no_grad,

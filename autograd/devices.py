@@ -1,0 +1,189 @@
+"""How gates run where arrays are not NumPy's: on the symbols of a trace, and on a GPU.
+
+On a GPU a pointwise gate is one generated kernel forward and one backward: its own `cuda`
+expression, and its `backward` run once on symbols. What is not pointwise computes by its `forward`
+with the functions of the array library and the kernels of `tapegrad.kernels`.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tapegrad.kernels.cuda import pointwise
+from tapegrad.kernels.expression import FusionError, Program, Scalar
+
+from .arrays import DEVICE_TYPES, MODULES
+from .engine import Gate, Node, cast, elsewhere
+from .gates.arithmetic import pow_
+from .modes import no_grad
+from .tracing import Symbol, Trace, run, symbolic
+
+_LITERALS = (0.0, 1.0, -1.0, 2.0, float("inf"), float("-inf"))  # params that a text may spell out
+_EXPONENTS = frozenset(n / 2 for n in range(-16, 17))  # those for which powers have short forms
+
+
+def _run(gate: Gate, xp: Any, inputs: Sequence[Any], params: dict[str, Any]) -> Any:
+    """The output of a gate."""
+    if xp is symbolic:
+        return run(gate, inputs, params)
+    if gate.pointwise:
+        key = _key(gate, inputs, params)
+        try:
+            call = _forward[key]
+        except KeyError:
+            call = _forward[key] = _make_forward(gate, inputs, params)
+        if call is not None:
+            return call.run(xp, inputs, params)[0]
+    return gate.run_arrays(xp, *inputs, **params)
+
+
+def _backward(node: Node, grad: Any, saved: Sequence[Any]) -> Any:
+    """The gradients of a gate's inputs, which are not recorded."""
+    gate, params = node.gate, node.params
+    if gate.pointwise:
+        values = (grad, *saved)
+        wants = tuple([before and before.dtype for before in node.inputs])
+        key = (_key(gate, values, params), wants)
+        try:
+            call = _gradients[key]
+        except KeyError:
+            call = _gradients[key] = _make_backward(gate, values, params, wants)
+        if call is not None:
+            found = call.run(MODULES[type(grad)], values, params) if call.program.outputs else ()
+            return tuple([place and place(found, values) for place in call.places])
+    return gate.backward(node, grad, *saved, **params)
+
+
+class _Call:
+    """A program, and where its arrays and numbers are among the inputs and params of a gate.
+
+    places      of a backward: for each input of the gate what takes its gradient from the outputs
+                and the values, None where it has none
+    """
+
+    def __init__(self, program: Program, arrays: list[int], numbers: list[int | str]) -> None:
+        self.program = program
+        self.arrays = arrays
+        self.numbers = numbers
+        self.places: list[Callable[[Any, Any], Any] | None] = []
+
+    def run(self, xp: Any, inputs: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+        """The outputs of the program."""
+        scalars: Sequence[Any] = ()
+        if self.numbers:
+            given = [inputs[n] if type(n) is int else params[n] for n in self.numbers]
+            scalars = [scalar.value(given) for scalar in self.program.scalars]
+        return pointwise.run(xp, self.program, [inputs[i] for i in self.arrays], scalars)
+
+
+_forward: dict[Any, _Call | None] = {}  # None: by the gate's own forward or backward
+_gradients: dict[Any, _Call | None] = {}
+
+
+def _key(gate: Gate, inputs: Sequence[Any], params: dict[str, Any]) -> tuple[Any, ...]:
+    """What a call's program depends on: dtypes, and the values that its text spells out."""
+    key: list[Any] = [gate]
+    for value in inputs:
+        kind = type(value)
+        if kind in DEVICE_TYPES:
+            key.append(value.dtype)
+        elif (kind is float or kind is int) and not _spelled(gate, value):
+            key.append(kind)
+        else:
+            key.append((kind, value))
+    for name, value in params.items():
+        if type(value) is float and value not in _LITERALS:
+            key.append(name)
+        else:
+            key.append((name, type(value), value))
+    return tuple(key)
+
+
+def _spelled(gate: Gate, value: float) -> bool:
+    """Whether a number that is an input is part of the text, for which there is a short form."""
+    return gate is pow_ and value in _EXPONENTS
+
+
+def _make_forward(gate: Gate, inputs: Sequence[Any], params: dict[str, Any]) -> _Call | None:
+    trace = Trace()
+    try:
+        bound, settings, call = _bind(trace, gate, inputs, params)
+        call.program = trace.program([trace.apply(gate, bound, settings)], gate.name)
+        pointwise.element_function(call.program)
+    except FusionError:
+        return None
+    return call
+
+
+def _make_backward(
+    gate: Gate, values: Sequence[Any], params: dict[str, Any], wants: tuple[Any, ...]
+) -> _Call | None:
+    """The gate's own backward on symbols; gradients that pass as they are need no kernel."""
+    trace = Trace()
+    try:
+        (grad, *saved), settings, call = _bind(trace, gate, values, params)
+        inputs = tuple(dtype and types.SimpleNamespace(dtype=dtype) for dtype in wants)
+        node: Any = types.SimpleNamespace(inputs=inputs, shape=grad.shape, dtype=grad.dtype)
+        with no_grad():
+            gradients = gate.backward(node, grad, *saved, **settings)
+        gradients = gradients if type(gradients) is tuple else (gradients,)
+        outputs: list[Symbol] = []
+        for gradient, dtype in zip(gradients, wants, strict=True):
+            if gradient is None or dtype is None:
+                call.places.append(None)
+                continue
+            if gradient.dtype != dtype:
+                gradient = cast(gradient, dtype=dtype)
+            if gradient.number < len(trace.inputs):
+                call.places.append(_value(call.arrays[gradient.number]))
+            else:
+                call.places.append(_output(len(outputs)))
+                outputs.append(gradient)
+        call.program = trace.program(outputs, f"{gate.name}_backward")
+        pointwise.element_function(call.program)
+    except FusionError:
+        return None
+    return call
+
+
+def _value(position: int) -> Callable[[Any, Any], Any]:
+    return lambda found, values: values[position]
+
+
+def _output(position: int) -> Callable[[Any, Any], Any]:
+    return lambda found, values: found[position]
+
+
+def _bind(
+    trace: Trace, gate: Gate, inputs: Sequence[Any], params: dict[str, Any]
+) -> tuple[list[Any], dict[str, Any], _Call]:
+    """Symbols and scalars in the place of arrays and numbers; the call knows where these are."""
+    call = _Call(trace.program((), ""), [], [])
+
+    def scalar(where: int | str) -> Scalar:
+        position = len(call.numbers)
+        call.numbers.append(where)
+        return Scalar(lambda given: given[position], str(where), settled=True)
+
+    bound: list[Any] = []
+    for i, value in enumerate(inputs):
+        if type(value) in DEVICE_TYPES:
+            call.arrays.append(i)
+            bound.append(trace.input(value.dtype, 1))
+        elif type(value) in (float, int) and not _spelled(gate, value):
+            bound.append(scalar(i))
+        elif value is None or type(value) in (float, int, bool):
+            bound.append(value)
+        else:
+            raise FusionError(f"{gate.name}: {type(value).__name__} is no input of a kernel")
+    settings = {
+        name: scalar(name) if type(value) is float and value not in _LITERALS else value
+        for name, value in params.items()
+    }
+    return bound, settings, call
+
+
+elsewhere.run = _run  # type: ignore[method-assign]
+elsewhere.backward = _backward  # type: ignore[method-assign]

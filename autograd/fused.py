@@ -1,0 +1,321 @@
+"""`fused`: a function of pointwise operations as one gate, forward and backward one pass each.
+
+The function is traced once for each combination of dtypes and ranks. What it does becomes one
+blocked pass over the data on a CPU and one generated kernel on a GPU; its gradient is derived by
+the engine's own walk (`tracing.derivative`) and is a gate of the same kind, so that it can be
+differentiated again, to any order.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tapegrad.kernels import blocks
+from tapegrad.kernels.cuda import pointwise
+from tapegrad.kernels.expression import FusionError, Program, Scalar, compact
+
+from . import tracing
+from .arrays import FLOATS, is_array
+from .engine import Gate, Variable, array_of, get_mode, module_of_inputs, wrap
+from .gates.broadcasting import sum_to
+
+Number = int | float
+
+
+class FusedGate(Gate):
+    """A whole pointwise program as one gate. Its backward is the program's derivative.
+
+    It is called with arrays or variables and with `numbers`, what the program's scalars are
+    computed from.
+    """
+
+    outputs = None
+    quiet = "always"
+    fresh = True
+
+    def __init__(self, program: Program, ndims: Sequence[int], several: bool) -> None:
+        # Not `Gate.__init__`: the inputs are those of the program, not of a signature.
+        self.program = program
+        self.ndims = tuple(ndims)
+        self.several = several
+        self.name = program.name
+        self.variadic = False
+        self.extra = False
+        self.input_names = tuple(f"x{i}" for i in range(len(ndims)))
+        self.promoted = self.differentiable = (True,) * len(ndims)
+        self.nothing = (None,) * (len(ndims) + 1)
+        self.run = self.run_arrays = self.forward
+        self.floating = tuple(
+            i for i, n in enumerate(program.outputs) if program.dtype(n) in FLOATS
+        )
+        self._derivatives: dict[Any, _Derivative] = {}
+
+    def forward(self, xp: Any, *inputs: Any, numbers: Sequence[Number]) -> Any:
+        """The outputs: on a CPU as one blocked pass, on a GPU as one kernel."""
+        scalars = [scalar.value(numbers) for scalar in self.program.scalars]
+        runner = blocks if xp is np else pointwise
+        found = runner.run(xp, self.program, inputs, scalars)
+        return tuple(found) if self.several else found[0]
+
+    def __call__(self, *inputs: Any, numbers: Sequence[Number]) -> Any:
+        arrays = [array_of(value) for value in inputs]
+        if any(type(array) is tracing.Symbol for array in arrays):  # fused within fused
+            found = tracing.replay(
+                self.program, inputs, [tracing.rebased(s, numbers) for s in self.program.scalars]
+            )
+            return tuple(found) if self.several else found[0]
+        self.check_devices(arrays)
+        out = self.compute(module_of_inputs(arrays), *arrays, numbers=numbers)
+        if not any(isinstance(value, Variable) for value in inputs):
+            return out
+        nodes = tuple(value._node if isinstance(value, Variable) else None for value in inputs)
+        parts = out if self.several else (out,)
+        if (
+            all(node is None for node in nodes)
+            or not get_mode().recording
+            or not any(part.dtype in FLOATS for part in parts)
+        ):
+            return tuple(map(wrap, out)) if self.several else wrap(out)
+        wants = tuple(node is not None for node in nodes)
+        kept = self.derivative(wants, self.floating).inputs
+        saved = (None, *(a if i in kept else None for i, a in enumerate(arrays)))
+        results = self.record(inputs, nodes, saved, {"numbers": numbers}, arrays, out)
+        for result in results if self.several else ():
+            if result._data.dtype not in FLOATS:
+                result._node = None
+        return results
+
+    def derivative(self, wants: tuple[bool, ...], places: tuple[int, ...]) -> _Derivative:
+        """What computes the wanted gradients of some outputs, traced when it is first asked for."""
+        found = self._derivatives.get((wants, places))
+        if found is None:
+            found = self._derivatives[wants, places] = _Derivative(self, wants, places)
+        return found
+
+    def backward(
+        self, node: Any, grad: Any, out: None, *inputs: Any, numbers: Sequence[Number]
+    ) -> Any:
+        """The gradients that the engine derived, in one pass for each shape of the outputs."""
+        gradients = grad if isinstance(grad, list) else [grad]
+        shapes: dict[Any, list[int]] = {}
+        for place in self.floating:
+            shapes.setdefault(gradients[place].shape, []).append(place)
+        wants = tuple(before is not None for before in node.inputs)
+        results: list[Any] = [None] * len(inputs)
+        for places in shapes.values():
+            derived = self.derivative(wants, tuple(places))
+            for i, found in derived(gradients, inputs, numbers):
+                if len(shapes) > 1 and found.shape != node.inputs[i].shape:
+                    found = sum_to(found, shape=node.inputs[i].shape)
+                results[i] = found if results[i] is None else results[i] + found
+        return tuple(results)
+
+
+class _Derivative:
+    """The gradients of a fused gate: the gate that computes them, and from what.
+
+    gate        None where nothing depends on what is wanted
+    gradients   of which outputs it reads the gradient
+    inputs      which inputs it reads
+    results     of which inputs it computes the gradient
+    """
+
+    def __init__(self, gate: FusedGate, wants: tuple[bool, ...], places: tuple[int, ...]) -> None:
+        traced, self.results = tracing.derivative(gate.program, gate.ndims, wants, places)
+        program, kept = compact(traced)
+        self.gradients = tuple(places[k] for k in kept if k < len(places))
+        self.inputs = tuple(k - len(places) for k in kept if k >= len(places))
+        ndims = [*(tracing.rank(gate.program, gate.ndims, p) for p in places), *gate.ndims]
+        self.gate = FusedGate(program, [ndims[k] for k in kept], True) if self.results else None
+
+    def __call__(
+        self, gradients: Sequence[Any], inputs: Sequence[Any], numbers: Sequence[Number]
+    ) -> Iterable[tuple[int, Any]]:
+        """The number of each input that has a gradient, with it."""
+        if self.gate is None:
+            return ()
+        found = self.gate(
+            *(gradients[i] for i in self.gradients),
+            *(inputs[i] for i in self.inputs),
+            numbers=numbers,
+        )
+        return zip(self.results, found, strict=True)
+
+
+class Fused:
+    """A function that `fused` was applied to: call it like the function.
+
+    Its gates, one for each combination of dtypes, ranks and static arguments it was called with,
+    are traced at the first such call.
+    """
+
+    def __init__(self, function: Callable[..., Any], static: Sequence[str]) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.signature = inspect.signature(function)
+        parameters = self.signature.parameters
+        self.name = getattr(function, "__name__", "function")
+        unknown = [name for name in static if name not in parameters]
+        if unknown:
+            raise TypeError(f"fused: {self.name} has no parameter {unknown[0]!r} to be static")
+        for name, parameter in parameters.items():
+            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+                raise TypeError(f"fused: {self.name} takes *{name}; give every argument a name")
+        self.static = [name in static for name in parameters]
+        self.gates: dict[Any, FusedGate] = {}
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        gate, tensors, numbers = self._bound(args, kwargs)
+        return gate(*tensors, numbers=numbers)
+
+    def _bound(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[FusedGate, list[Any], tuple[Number, ...]]:
+        """The gate of a call, traced if it is the first of its kind, and what the gate takes."""
+        if kwargs or len(args) != len(self.static):
+            bound = self.signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            args = tuple(bound.arguments.values())
+        key: list[Any] = []
+        tensors: list[Any] = []
+        numbers: list[Number] = []
+        for value, static in zip(args, self.static, strict=True):
+            kind = type(value)
+            if isinstance(value, Variable):
+                data = value._data
+                tensors.append(value)
+                key.append((data.dtype, data.ndim))
+            elif kind in (float, int, Scalar) and not static:
+                numbers.append(value)
+                key.append(kind)
+            elif is_array(value) and not (isinstance(value, np.generic) or static):
+                tensors.append(wrap(value))
+                key.append((value.dtype, value.ndim))
+            elif isinstance(value, np.generic) and not static:
+                numbers.append(value.item())
+                key.append(type(value.item()))
+            else:
+                key.append((kind, value))
+        gate = self.gates.get(tuple(key))
+        if gate is None:
+            gate = self.gates[tuple(key)] = self._trace(key)
+        return gate, tensors, tuple(numbers)
+
+    def _trace(self, key: Sequence[Any]) -> FusedGate:
+        """The gate for arguments of some kinds."""
+        inputs = [k for k in key if isinstance(k, tuple) and isinstance(k[0], np.dtype)]
+        if not inputs:
+            raise TypeError(f"fused: {self.name} was called without a tensor")
+        names = list(self.signature.parameters)
+
+        def function(*tensors: Any) -> Any:
+            given = iter(tensors)
+            count = iter(range(len(key)))
+            arguments: list[Any] = []
+            for name, kind in zip(names, key, strict=True):
+                if isinstance(kind, tuple):
+                    is_tensor = isinstance(kind[0], np.dtype)
+                    arguments.append(next(given) if is_tensor else kind[1])
+                else:
+                    position = next(count)
+                    arguments.append(Scalar(lambda numbers, i=position: numbers[i], name))
+            parameters = self.signature.parameters.values()
+            by_name = {
+                p.name: a
+                for p, a in zip(parameters, arguments, strict=True)
+                if p.kind is p.KEYWORD_ONLY
+            }
+            return self.function(*arguments[: len(arguments) - len(by_name)], **by_name)
+
+        program, several = tracing.traced(function, inputs, self.name)
+        return FusedGate(program, [ndim for _, ndim in inputs], several)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+    def program(self, *args: Any, backward: bool = False, **kwargs: Any) -> Program:
+        """What is computed, step by step; of the backward with respect to every floating input.
+
+        Args:
+            args: the arguments of a call; without any, those of the last new kind of call.
+            backward: whether the gradient's program is wanted. Default: False.
+
+        >>> import tapegrad as tg
+        >>> square = tg.fused(lambda x: x * x)
+        >>> print(square.program(tg.ones(3)))
+        <lambda>(v0: float32) -> v1
+            v1 = mul(v0, v0)  # float32
+        """
+        if args or kwargs:
+            gate = self._bound(args, kwargs)[0]
+        elif self.gates:
+            gate = next(reversed(self.gates.values()))
+        else:
+            raise FusionError(
+                f"fused: {self.name} has not been traced; call it, or give the arguments of a call"
+            )
+        if not backward:
+            return gate.program
+        wants = tuple(dtype in FLOATS for dtype in gate.program.inputs)
+        derived = gate.derivative(wants, gate.floating).gate
+        if derived is None:
+            raise FusionError(f"fused: no output of {self.name} depends on a floating input")
+        return derived.program
+
+    def cuda_source(self, *args: Any, backward: bool = False, **kwargs: Any) -> str:
+        """The CUDA kernel of the function, as it is compiled for contiguous arrays.
+
+        No GPU is needed to read it. Arguments as for `program`.
+
+        >>> import tapegrad as tg
+        >>> square = tg.fused(lambda x: x * x)
+        >>> "const float v1 = v0 * v0;" in square.cuda_source(tg.ones(3))
+        True
+        """
+        return pointwise.source(self.program(*args, backward=backward, **kwargs))
+
+
+def fused(function: Callable[..., Any] | None = None, *, static: str | Sequence[str] = ()) -> Any:
+    """Make one gate of a function of pointwise operations: one pass forward, one backward.
+
+    On a GPU both become one generated CUDA kernel, on a CPU one pass over blocks that stay in the
+    cache. Gradients are derived by the engine, to any order. Arrays broadcast as usual. Half types
+    are computed in float32 within the kernel on a GPU.
+
+    Python numbers among the arguments are arguments of the kernel: a changing learning rate
+    compiles nothing anew. Booleans, strings and None, and what `static` names, are part of the
+    function instead, each value of them with a kernel of its own. Numbers that the function takes
+    from elsewhere are constants from its first call on.
+
+    Args:
+        function: of tensors and numbers; it returns a tensor or several. It is run once for each
+            combination of dtypes and ranks, to trace it.
+        static: names of parameters whose value the function branches on. Default: none.
+
+    Returns:
+        A callable with the function's arguments, and with `program()` and `cuda_source()`.
+
+    Raises:
+        FusionError: at the first call, if the function does something that is not pointwise (a sum,
+            a product of matrices), branches on a tensor's value, or uses a tensor that is not an
+            argument.
+
+    >>> import tapegrad as tg
+    >>> @tg.fused
+    ... def swish(x, beta=1.0):
+    ...     return x * tg.sigmoid(beta * x)
+    >>> x = tg.tensor([0.0, 1.0], requires_grad=True)
+    >>> y = swish(x, 2.0)
+    >>> y.sum().backward()
+    >>> x.grad
+    tensor([0.5000, 1.0908])
+    """
+    names = (static,) if isinstance(static, str) else tuple(static)
+    if function is None:
+        return lambda f: Fused(f, names)
+    return Fused(function, names)

@@ -1,0 +1,352 @@
+"""Tracing: a function of gates, run once on symbols, becomes a pointwise `Program`.
+
+A `Symbol` stands where an array would: variables hold it, gates meet it, the walk backwards carries
+it. Whatever a gate does with symbols is noted as one step of the trace. So the backward of a traced
+function comes from the engine itself: its own walk, run on symbols, leaves the steps of the
+gradients (`derivative`).
+
+A symbol knows its dtype and how many dimensions it has, and no sizes: a pointwise function is the
+same for all of them.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tapegrad.kernels.expression import Program, Scalar, ScalarValue, Step, Value, pruned
+
+from .arrays import MODULES, as_dtype, bfloat16
+from .backward import gradients_of
+from .engine import Gate, Leaf, Mode, Variable, array_of, cast, mode, wrap
+from .errors import FusionError
+
+
+class SizeNotKnownWhileTraced:
+    """The size of a symbol's dimension: like itself, and no number."""
+
+    def _refuse(self, *_: Any) -> Any:
+        raise FusionError(
+            "fused: sizes are not known while the function is traced; pass what depends on them as "
+            "a number"
+        )
+
+    __index__ = __int__ = __float__ = __bool__ = _refuse
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _refuse
+    __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __pow__ = __mod__ = _refuse
+    __lt__ = __le__ = __gt__ = __ge__ = _refuse
+
+    def __repr__(self) -> str:
+        return "?"
+
+
+ANY_SIZE = SizeNotKnownWhileTraced()
+
+
+class Symbol:
+    """What stands for an array while a function is traced: one value of the trace.
+
+    Operators and comparisons are those of arrays, and go to the gates; everything that would need
+    the values is refused.
+    """
+
+    __slots__ = ("dtype", "number", "shape", "trace")
+    device = types.SimpleNamespace(id=0)  # as of an array on a GPU: all symbols are on one
+    __array_ufunc__ = None
+
+    def __init__(self, trace: Trace, number: int, dtype: np.dtype, shape: tuple[Any, ...]) -> None:
+        self.trace = trace
+        self.number = number
+        self.dtype = dtype
+        self.shape = shape
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> Any:
+        return ANY_SIZE if self.shape else 1
+
+    def astype(self, dtype: Any, copy: bool = True) -> Any:
+        return self if self.dtype == dtype else cast(self, dtype=as_dtype(dtype))
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise FusionError(
+            f"fused: '{name}' needs the values of a tensor, which are not known while the function "
+            "is traced; only pointwise operations can be fused"
+        )
+
+    def __bool__(self) -> bool:
+        raise FusionError(
+            "fused: the function branches on the value of a tensor, which is not known while it is "
+            "traced; choose with tapegrad.where"
+        )
+
+    def _no_number(self) -> Any:
+        raise FusionError("fused: a tensor's value is not known while the function is traced")
+
+    __int__ = __float__ = __index__ = _no_number
+    __hash__ = object.__hash__
+
+    def __repr__(self) -> str:
+        return f"<v{self.number}: {self.dtype}>"
+
+
+def _operator(gate: Gate, swapped: bool = False) -> Callable[..., Any]:
+    def apply(self: Any, other: Any) -> Any:
+        if isinstance(other, Variable):
+            return NotImplemented
+        return gate(other, self) if swapped else gate(self, other)
+
+    return apply
+
+
+def _install_operators() -> None:
+    """The operators of symbols: each is a gate."""
+    from .gates import arithmetic, comparison, rounding
+
+    for name, gate in {
+        "add": arithmetic.add,
+        "sub": arithmetic.sub,
+        "mul": arithmetic.mul,
+        "truediv": arithmetic.div,
+        "pow": arithmetic.pow_,
+        "floordiv": rounding.floor_divide,
+        "mod": rounding.remainder,
+        "and": comparison.bitwise_and,
+        "or": comparison.bitwise_or,
+        "xor": comparison.bitwise_xor,
+    }.items():
+        setattr(Symbol, f"__{name}__", _operator(gate))
+        setattr(Symbol, f"__r{name}__", _operator(gate, swapped=True))
+    for name, gate in {
+        "lt": comparison.less,
+        "le": comparison.less_equal,
+        "gt": comparison.greater,
+        "ge": comparison.greater_equal,
+        "eq": comparison.equal,
+        "ne": comparison.not_equal,
+    }.items():
+        setattr(Symbol, f"__{name}__", _operator(gate))
+    setattr(Symbol, "__neg__", lambda self: arithmetic.neg(self))  # noqa: B010 - as the others
+    setattr(Symbol, "__abs__", lambda self: arithmetic.abs_(self))  # noqa: B010
+    setattr(Symbol, "__invert__", lambda self: comparison.bitwise_not(self))  # noqa: B010
+
+
+_install_operators()
+
+# What the walk asks of the library that symbols belong to.
+symbolic = types.ModuleType("symbolic", "The array library of symbols.")
+symbolic.array = lambda x, copy=True, order="C": x  # type: ignore[attr-defined]
+MODULES[Symbol] = symbolic
+
+
+class Trace:
+    """The steps noted so far; `apply` adds one, or finds the same one noted before."""
+
+    def __init__(self, scalars: Sequence[Scalar] = ()) -> None:
+        self.inputs: list[np.dtype] = []
+        self.steps: list[Step] = []
+        self.scalars: list[Scalar] = list(scalars)
+        self._numbers: dict[Any, tuple[int, np.dtype]] = {}
+
+    def input(self, dtype: np.dtype, ndim: int) -> Symbol:
+        """A further input; all of them come before the first step."""
+        assert not self.steps
+        self.inputs.append(dtype)
+        return Symbol(self, len(self.inputs) - 1, dtype, (ANY_SIZE,) * ndim)
+
+    def operand(self, value: Any) -> Any:
+        """A value as a step refers to it."""
+        if type(value) is Symbol:
+            if value.trace is not self:
+                raise FusionError("fused: a tensor of another trace leaked into this one")
+            return Value(value.number)
+        if type(value) is Scalar:
+            if all(value is not known for known in self.scalars):
+                self.scalars.append(value)
+            return ScalarValue(next(i for i, s in enumerate(self.scalars) if s is value))
+        if isinstance(value, (np.generic, np.ndarray)) and not value.ndim:
+            return value.item()
+        if value is None or isinstance(value, (bool, int, float)):
+            return value
+        raise FusionError(
+            "fused: the function computes with a tensor that is not among its arguments; pass it "
+            "as one, so that it can be an input of the kernel"
+        )
+
+    def apply(self, gate: Gate, inputs: Sequence[Any], params: dict[str, Any]) -> Symbol:
+        """The result of a pointwise gate."""
+        ndim = max((i.ndim for i in inputs if type(i) is Symbol), default=0)
+        operands = tuple(map(self.operand, inputs))
+        bound = {k: self.operand(v) if type(v) is Scalar else v for k, v in params.items()}
+        key = (
+            gate,
+            tuple((type(o), o) for o in operands),
+            tuple((k, type(v), v) for k, v in bound.items()),
+        )
+        found = self._numbers.get(key)
+        if found is None:
+            dtype = _result_dtype(gate, inputs, params)
+            self.steps.append(Step(gate, operands, bound, dtype))
+            found = self._numbers[key] = (len(self.inputs) + len(self.steps) - 1, dtype)
+        return Symbol(self, *found, (ANY_SIZE,) * ndim)
+
+    def program(self, outputs: Sequence[Symbol], name: str) -> Program:
+        """What was traced, without what the outputs do not need."""
+        return pruned(
+            Program(
+                tuple(self.inputs),
+                tuple(self.scalars),
+                tuple(self.steps),
+                tuple(s.number for s in outputs),
+                name,
+            )
+        )
+
+
+def _result_dtype(gate: Gate, inputs: Sequence[Any], params: dict[str, Any]) -> np.dtype:
+    """The dtype of a gate's output, found by computing one element on a CPU."""
+    kinds = tuple(
+        (Scalar, None) if type(i) is Scalar else (type(i), getattr(i, "dtype", i)) for i in inputs
+    )
+    chosen = tuple((k, type(v), 1.5 if type(v) is Scalar else v) for k, v in params.items())
+    return _tried(gate, kinds, chosen)
+
+
+@functools.lru_cache(maxsize=4096)
+def _tried(gate: Gate, kinds: tuple[Any, ...], params: tuple[Any, ...]) -> np.dtype:
+    ones = [
+        np.ones(1, what) if kind is Symbol else 1.5 if kind is Scalar else what
+        for kind, what in kinds
+    ]
+    if any(what == bfloat16 for kind, what in kinds if kind is Symbol):
+        ones = [np.asarray(v, bfloat16) if type(v) is float else v for v in ones]  # else it widens
+    with np.errstate(all="ignore"):
+        return np.dtype(gate.forward(np, *ones, **{k: v for k, _, v in params}).dtype)
+
+
+def run(gate: Gate, inputs: Sequence[Any], params: dict[str, Any]) -> Any:
+    """What a gate does with symbols: one step of their trace, or a refusal."""
+    trace = next(i.trace for i in inputs if type(i) is Symbol)
+    if gate.name in ("sum_to", "expand"):  # of sizes: the kernel broadcasts, the walk outside sums
+        x = inputs[0]
+        return Symbol(trace, x.number, x.dtype, (ANY_SIZE,) * len(params["shape"]))
+    if gate.name == "clone":
+        return inputs[0]
+    if not gate.pointwise:
+        raise FusionError(
+            f"fused: '{gate.name}' is not pointwise, so it cannot be part of a fused function; "
+            "call it outside of one"
+        )
+    return trace.apply(gate, inputs, params)
+
+
+def replay(program: Program, inputs: Sequence[Any], scalars: Sequence[Any]) -> list[Any]:
+    """The outputs of a program by its gates, one after another, on variables or symbols."""
+    values = list(inputs)
+
+    def operand(what: Any) -> Any:
+        if type(what) is Value:
+            return values[what.number]
+        return scalars[what.number] if type(what) is ScalarValue else what
+
+    for step in program.steps:
+        params = {k: operand(v) for k, v in step.params.items()}
+        values.append(step.gate(*map(operand, step.operands), **params))
+    return [values[n] for n in program.outputs]
+
+
+def rebased(scalar: Scalar, numbers: Sequence[Any]) -> Any:
+    """The scalar of a program that is traced as part of another: of the numbers it gets there."""
+    if not any(type(number) is Scalar for number in numbers):
+        return scalar.value(numbers)
+    known = [n.value if type(n) is Scalar else (lambda _, n=n: n) for n in numbers]
+    return Scalar(lambda v: scalar.value([f(v) for f in known]), scalar.name, scalar.settled)
+
+
+def derivative(
+    program: Program, ndims: Sequence[int], wants: Sequence[bool], places: Sequence[int]
+) -> tuple[Program, tuple[int, ...]]:
+    """The gradients of a program as a program, by the engine's walk over symbols.
+
+    They are those of the outputs at `places`, which have one shape: where inputs are broadcast to
+    it, the gradients are of that shape, still to be summed.
+
+    Args:
+        ndims: of the inputs.
+        wants: for each input, whether its gradient is wanted.
+
+    Returns:
+        The program, whose inputs are the gradients of those outputs and then the inputs of the
+        given program, and the numbers of the inputs that its outputs are the gradients of: an input
+        that nothing depends on has none.
+    """
+    trace = Trace(program.scalars)
+    gradients = [
+        trace.input(program.dtype(program.outputs[i]), rank(program, ndims, i)) for i in places
+    ]
+    symbols = [trace.input(d, ndim) for d, ndim in zip(program.inputs, ndims, strict=True)]
+    variables = [wrap(symbol) for symbol in symbols]
+    targets = [i for i, wanted in enumerate(wants) if wanted]
+    for i in targets:
+        variables[i]._node = Leaf(variables[i])
+    with _recording():
+        outputs = replay(program, variables, program.scalars)
+        nodes = [outputs[i]._node for i in places]
+        roots = [(n, g) for n, g in zip(nodes, gradients, strict=True) if n is not None]
+        wanted = [variables[i] for i in targets]
+        found = gradients_of(program.name, roots, wanted, retain=False, create_graph=False)
+    have = [(i, g) for i, g in zip(targets, found, strict=True) if g is not None]
+    return trace.program([g for _, g in have], f"{program.name}_backward"), tuple(
+        i for i, _ in have
+    )
+
+
+def rank(program: Program, ndims: Sequence[int], place: int) -> int:
+    """How many dimensions an output has."""
+    return max((ndims[s] for s in program.sources[place]), default=0)
+
+
+class _recording:
+    """A mode in which what is done with symbols is recorded, and no open tape sees it."""
+
+    def __enter__(self) -> None:
+        self.found = mode.get()
+        mode.set(Mode(True))
+
+    def __exit__(self, *exception: object) -> None:
+        mode.set(self.found)
+
+
+def traced(
+    function: Callable[..., Any], inputs: Sequence[tuple[np.dtype, int]], name: str
+) -> tuple[Program, bool]:
+    """The program of a function of tensors, given their dtypes and numbers of dimensions.
+
+    Returns:
+        The program, and whether the function returns several tensors.
+
+    Raises:
+        FusionError: if it does something that is not pointwise.
+    """
+    trace = Trace()
+    tensors = [wrap(trace.input(dtype, ndim)) for dtype, ndim in inputs]
+    with _recording():
+        returned = function(*tensors)
+    several = isinstance(returned, (tuple, list))
+    outputs = [array_of(value) for value in (returned if several else [returned])]
+    for value in outputs:
+        if type(value) is not Symbol:
+            raise FusionError(
+                f"fused: {name} returned {type(value).__name__}; expected a tensor computed from "
+                "its arguments, or a tuple of them"
+            )
+    return trace.program(outputs, name), several

@@ -1,0 +1,485 @@
+"""One CUDA kernel from a pointwise program: the text is generated, the launches are kept.
+
+Every step becomes one line of a function that computes one element; around it a loop reads and
+writes 16 bytes at a time where the arrays allow it. Arrays of any strides are walked in as few
+dimensions as they have between them; broadcast ones repeat by a stride of 0. Numbers are arguments
+of the kernel, so that a new value compiles nothing.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tapegrad.kernels.expression import (
+    FusionError,
+    Program,
+    ScalarValue,
+    Step,
+    Value,
+    compact,
+)
+from tapegrad.kernels.strides import broadcast_strides, collapse
+
+from .compiling import expand
+from .launching import Kernel
+
+Array = Any
+Ints = tuple[int, ...]
+
+THREADS = 256
+MOST_BLOCKS = 1 << 16
+ACCESS_BYTES = 16  # the widest load and store there is
+
+STORED = {
+    "bool": "bool",
+    "uint8": "unsigned char",
+    "uint16": "unsigned short",
+    "uint32": "unsigned int",
+    "uint64": "unsigned long long",
+    "int8": "signed char",
+    "int16": "short",
+    "int32": "int",
+    "int64": "long long",
+    "float16": "float16",
+    "bfloat16": "bfloat16",
+    "float32": "float",
+    "float64": "double",
+}
+_ARGUMENTS = {"float": ctypes.c_float, "double": ctypes.c_double, "long long": ctypes.c_longlong}
+
+
+def stored_type(dtype: np.dtype) -> str:
+    """The C++ type of an array's elements."""
+    return STORED[dtype.name]
+
+
+def computed_type(dtype: np.dtype) -> str:
+    """The C++ type in which values of a dtype are computed with."""
+    return "float" if dtype.name in ("float16", "bfloat16") else STORED[dtype.name]
+
+
+# From steps to C++
+
+
+def literal(value: Any, kind: str) -> str:
+    """A Python number as a C++ literal of a type.
+
+    >>> literal(0.1, "float"), literal(-2, "double"), literal(float("inf"), "float")
+    ('0.1f', '(-2.0)', '__int_as_float(0x7f800000)')
+    """
+    if kind == "bool" or isinstance(value, bool):
+        return "true" if value else "false"
+    if kind not in ("float", "double"):
+        number = int(value)
+        if number == -(2**63):
+            return "(-9223372036854775807LL - 1)"
+        text = f"{number}" + ("" if abs(number) < 2**31 else "LL" if number < 2**63 else "ULL")
+        return f"({text})" if number < 0 else text
+    single = kind == "float"
+    with np.errstate(over="ignore"):
+        number = np.float32(value) if single else np.float64(value)
+    if not np.isfinite(number):
+        bits = int(number.view(np.uint32 if single else np.uint64))
+        return f"__int_as_float({bits:#x})" if single else f"__longlong_as_double({bits:#x}LL)"
+    text = str(number)
+    text += "" if any(mark in text for mark in ".e") else ".0"
+    text += "f" if single else ""
+    return f"({text})" if text.startswith("-") else text
+
+
+def scalar_types(program: Program) -> list[str]:
+    """The C++ types of a program's scalars: double where a step wants it, float or long long."""
+    found: list[set[str]] = [set() for _ in program.scalars]
+    for step in program.steps:
+        kind = _arguments_type(program, step)
+        for what in (*step.operands, *step.params.values()):
+            if type(what) is ScalarValue:
+                real = kind in ("float", "double")
+                found[what.number].add(kind if real else "long long")
+    order = ("double", "float", "long long")
+    return [next((t for t in order if t in kinds), "float") for kinds in found]
+
+
+def _arguments_type(program: Program, step: Step) -> str:
+    """The type in which a step computes: that of the inputs its gate brings to one dtype."""
+    promoted = step.gate.promoted
+    for operand, counts in zip(step.operands, promoted, strict=False):
+        if type(operand) is Value and counts:
+            return computed_type(program.dtype(operand.number))
+    for operand in step.operands:
+        if type(operand) is Value:
+            return computed_type(program.dtype(operand.number))
+    return computed_type(step.dtype)
+
+
+def _line(program: Program, step: Step, number: int, scalars: Sequence[str]) -> str:
+    """The statement of one step."""
+    kind = _arguments_type(program, step)
+    names: dict[str, str] = {"T": kind, "R": computed_type(step.dtype)}
+
+    def spelled(what: Any, wanted: str) -> str:
+        if type(what) is Value:
+            return f"v{what.number}"
+        if type(what) is ScalarValue:
+            text = f"s{what.number}"
+            return text if scalars[what.number] == wanted else f"{wanted}({text})"
+        return literal(what, wanted)
+
+    params: dict[str, Any] = {}
+    for name, what in zip(step.gate.input_names, step.operands, strict=True):
+        if what is None:
+            params[name] = None
+        else:
+            names[name] = spelled(what, kind)
+    for name, what in step.params.items():
+        params[name] = what
+        if type(what) in (ScalarValue, bool, int, float):
+            whole = type(what) is int
+            names[name] = spelled(what, "int" if whole else kind)
+    first = next((program.dtype(o.number) for o in step.operands if type(o) is Value), step.dtype)
+    text = step.gate.cuda_for(first, params)
+    if not text:
+        raise FusionError(f"'{step.gate.name}' has no CUDA expression, so no kernel can contain it")
+    text = re.sub(r"\b[A-Za-z_]\w*\b", lambda m: names.get(m[0], m[0]), text)
+    return f"    const {computed_type(step.dtype)} v{number} = {text};"
+
+
+def headers(program: Program) -> list[str]:
+    """The files that the expressions of a program need."""
+    return sorted({"types.cuh", *(h for step in program.steps for h in step.gate.headers)})
+
+
+def element_function(program: Program) -> str:
+    """The C++ function `element`: from one element of each input, one of each output."""
+    count = len(program.inputs)
+    scalars = scalar_types(program)
+    given = [f"const {computed_type(d)} v{i}" for i, d in enumerate(program.inputs)]
+    given += [f"const {t} s{i}" for i, t in enumerate(scalars)]
+    given += ["const unsigned long long index"]
+    given += [f"{stored_type(program.dtype(n))}& r{i}" for i, n in enumerate(program.outputs)]
+    lines = [f"static __device__ __forceinline__ void element({', '.join(given)}) {{"]
+    lines += [_line(program, s, n, scalars) for n, s in enumerate(program.steps, count)]
+    lines += [
+        f"    r{i} = store<{stored_type(program.dtype(n))}>(v{n});"
+        for i, n in enumerate(program.outputs)
+    ]
+    return "\n".join([*lines, "}"])
+
+
+# Around it: how arrays are walked
+
+
+class Walk(NamedTuple):
+    """What of the arrays' layouts is part of a kernel's text.
+
+    width   how many elements a thread computes at a time
+    dims    in how many dimensions the arrays are walked; 0 where one index is for all
+    kinds   for each input, how a thread reads its elements: "linear" at the index itself,
+            "splat" one for all, "vector" side by side, "gather" one by one
+    """
+
+    width: int
+    dims: int
+    kinds: tuple[str, ...]
+
+
+def _parameters(program: Program, walk: Walk) -> list[str]:
+    parameters = [
+        f"const {stored_type(d)}* __restrict__ x{i}" for i, d in enumerate(program.inputs)
+    ]
+    parameters += [
+        f"{stored_type(program.dtype(n))}* __restrict__ y{i}" for i, n in enumerate(program.outputs)
+    ]
+    parameters += [f"{t} s{i}" for i, t in enumerate(scalar_types(program))]
+    parameters += ["long long n"]
+    return parameters + (["Layout layout"] if walk.dims else [])
+
+
+def _reads(program: Program, walk: Walk) -> tuple[list[str], list[str]]:
+    """How a thread reads: what it does once for its elements, and the element j of each input."""
+    before: list[str] = []
+    elements: list[str] = []
+    for i, (dtype, kind) in enumerate(zip(program.inputs, walk.kinds, strict=True)):
+        at = "i" if kind == "linear" or not walk.dims else f"o{i}"
+        if kind == "splat":
+            before.append(
+                f"const {computed_type(dtype)} a{i} = load(x{i}[{at if walk.dims else 0}]);"
+            )
+            elements.append(f"a{i}")
+        elif kind == "gather":
+            elements.append(f"load(x{i}[{at} + j * layout.stride[{i}][{walk.dims - 1}]])")
+        elif walk.width == 1:
+            elements.append(f"load(x{i}[{at}])")
+        else:
+            pack = f"Pack<{stored_type(dtype)}, {walk.width}>"
+            before.append(f"const {pack} a{i} = *reinterpret_cast<const {pack}*>(x{i} + {at});")
+            elements.append(f"load(a{i}.at[j])")
+    return before, elements
+
+
+def _offsets(walk: Walk) -> list[str]:
+    """Where the thread's first element lies in every input that is not walked linearly."""
+    apart = [i for i, kind in enumerate(walk.kinds) if kind != "linear"]
+    if not walk.dims or not apart:
+        return []
+    lines = ["long long rest = i;"]
+    lines += [f"long long o{i} = 0;" for i in apart]
+    for d in range(walk.dims - 1, -1, -1):
+        if d:
+            lines += [
+                "{",
+                f"    const long long place = remainder_of(rest, layout.size[{d}]);",
+                *(f"    o{i} += place * layout.stride[{i}][{d}];" for i in apart),
+                "}",
+            ]
+        else:
+            lines += [f"o{i} += rest * layout.stride[{i}][0];" for i in apart]
+    return lines
+
+
+_REMAINDER = """\
+// The remainder of `rest` over `size`, and `rest` becomes the quotient; in 32 bits where they fit.
+static __device__ __forceinline__ long long remainder_of(long long& rest, long long size) {
+    if ((rest | size) >> 31 == 0) {
+        const unsigned quotient = (unsigned)rest / (unsigned)size;
+        const unsigned remainder = (unsigned)rest - quotient * (unsigned)size;
+        rest = quotient;
+        return remainder;
+    }
+    const long long quotient = rest / size, remainder = rest - quotient * size;
+    rest = quotient;
+    return remainder;
+}
+"""
+
+
+def text(program: Program, walk: Walk) -> str:
+    """The kernel of a program for a walk, with its headers still to be included."""
+    before, elements = _reads(program, walk)
+    outputs = [stored_type(program.dtype(n)) for n in program.outputs]
+    scalars = [f"s{i}" for i in range(len(program.scalars))]
+    lines = [f'#include "{header}"' for header in headers(program)]
+    lines += [
+        "",
+        *(f"// {line}" for line in str(program).split("\n")),
+        element_function(program),
+        "",
+    ]
+    if walk.dims:
+        lines += [
+            _REMAINDER,
+            f"struct Layout {{\n    long long size[{walk.dims}];",
+            f"    long long stride[{len(program.inputs)}][{walk.dims}];\n}};\n",
+        ]
+    lines += [
+        f'extern "C" __global__ void __launch_bounds__({THREADS})',
+        f"{kernel_name(program)}({', '.join(_parameters(program, walk))}) {{",
+        f"    const long long step = (long long)gridDim.x * {THREADS * walk.width};",
+        f"    long long i = ((long long)blockIdx.x * {THREADS} + threadIdx.x) * {walk.width};",
+    ]
+    if walk.width == 1:
+        lines += ["    const int j = 0;"] if "gather" in walk.kinds else []
+        stores = [f"y{i}[i]" for i in range(len(outputs))]
+        call = ", ".join([*elements, *scalars, "i", *stores])
+        body = [*_offsets(walk), *before, f"element({call});"]
+        lines += ["    for (; i < n; i += step) {", *(f"        {b}" for b in body), "    }", "}"]
+        return "\n".join(lines) + "\n"
+    stores = [f"b{i}.at[j]" for i in range(len(outputs))]
+    call = ", ".join([*elements, *scalars, "i + j", *stores])
+    packs = [f"Pack<{t}, {walk.width}>" for t in outputs]
+    body = [
+        *_offsets(walk),
+        *before,
+        *(f"{pack} b{i};" for i, pack in enumerate(packs)),
+        "#pragma unroll",
+        f"for (int j = 0; j < {walk.width}; ++j) element({call});",
+        *(f"*reinterpret_cast<{pack}*>(y{i} + i) = b{i};" for i, pack in enumerate(packs)),
+    ]
+    lines += [
+        f"    for (; i + {walk.width} <= n; i += step) {{",
+        *(b if b.startswith("#") else f"        {b}" for b in body),
+        "    }",
+    ]
+    if not walk.dims:  # the elements that fill no access; with dimensions there are none
+        single = [
+            f"load(x{i}[{0 if kind == 'splat' else 'i'}])" for i, kind in enumerate(walk.kinds)
+        ]
+        call = ", ".join([*single, *scalars, "i", *(f"y{i}[i]" for i in range(len(outputs)))])
+        lines += [f"    for (; i < n; ++i) element({call});"]
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def kernel_name(program: Program) -> str:
+    """The name of a program's kernel: its own, as far as C++ allows."""
+    return "fused_" + (re.sub(r"\W+", "_", program.name).strip("_") or "function")
+
+
+def source(program: Program) -> str:
+    """The kernel of a program for contiguous arrays of one shape, as a person reads it."""
+    return text(program, Walk(_width(program), 0, ("linear",) * len(program.inputs)))
+
+
+def kernel(program: Program, walk: Walk) -> Kernel:
+    """The kernel of a program for a walk, ready to be prepared."""
+    name = kernel_name(program)
+    filename = f"{name}.cu"
+    return Kernel(expand(text(program, walk), filename), name, filename=filename)
+
+
+def _width(program: Program) -> int:
+    """How many elements make a 16-byte access of the largest type."""
+    dtypes = [*program.inputs, *(program.dtype(n) for n in program.outputs)]
+    return max(ACCESS_BYTES // max(d.itemsize for d in dtypes), 1)
+
+
+# Running
+
+
+def run(xp: Any, program: Program, arrays: Sequence[Array], scalars: Sequence[Any]) -> list[Array]:
+    """The outputs of a program, each of the shape that the inputs it depends on broadcast to.
+
+    One launch; as many as there are shapes of outputs, if these differ.
+
+    Args:
+        xp: the library of the arrays.
+        arrays: one for each input, of its dtype.
+        scalars: one number for each scalar.
+
+    Raises:
+        ValueError: if the shapes do not broadcast.
+    """
+    pointers = [array.data.ptr for array in arrays]
+    key = tuple([(a.shape, a.strides) for a in arrays])
+    aligned = not any(p % ACCESS_BYTES for p in pointers)
+    plans = program.plans.get((key, aligned))
+    if plans is None:
+        plans = program.plans[key, aligned] = list(_plans(program, arrays, aligned))
+    if len(plans) == 1:
+        return plans[0].run(xp, pointers, scalars)
+    outputs: list[Array] = [None] * len(program.outputs)
+    for plan in plans:
+        for place, out in zip(plan.places, plan.run(xp, pointers, scalars), strict=True):
+            outputs[place] = out
+    return outputs
+
+
+class _Plan:
+    """A prepared launch for arrays of certain shapes and strides.
+
+    places      which of the program's outputs it computes
+    """
+
+    def __init__(self, program: Program, places: Ints, arrays: Sequence[Array], aligned: bool):
+        part = program if len(places) == len(program.outputs) else program.only(places)
+        self.program, self.inputs = compact(part)
+        self.every = self.inputs == tuple(range(len(arrays)))
+        self.places = places
+        used = [arrays[i] for i in self.inputs]
+        shape = np.broadcast_shapes(*(a.shape for a in used))
+        elements = [tuple(s // a.itemsize for s in a.strides) for a in used]
+        strides = [
+            broadcast_strides(a.shape, s, shape) for a, s in zip(used, elements, strict=True)
+        ]
+        self.order = _memory_order(shape, strides)
+        self.shape = shape if self.order is None else tuple(shape[d] for d in self.order)
+        if self.order is not None:
+            strides = [tuple(s[d] for d in self.order) for s in strides]
+            self.inverse = tuple(np.argsort(self.order).tolist())
+        self.dtypes = [self.program.dtype(n) for n in self.program.outputs]
+        self.size = math.prod(shape)
+        self.launch = self._prepare(strides, aligned) if self.size else None
+
+    def _prepare(self, strides: list[Ints], aligned: bool) -> Any:
+        sizes, steps = collapse(self.shape, [_contiguous(self.shape), *strides])
+        walk = _walk(self.program, sizes, steps[1:], aligned)
+        constant: list[Any] = [ctypes.c_longlong(self.size)]
+        if walk.dims:
+            count = walk.dims * (1 + len(strides))
+            flat = [*sizes, *(s for step in steps[1:] for s in step)]
+            constant.append((ctypes.c_longlong * count)(*flat))
+        types = [ctypes.c_void_p] * (len(strides) + len(self.program.outputs))
+        types += [_ARGUMENTS[t] for t in scalar_types(self.program)]
+        blocks = min(-(-self.size // (THREADS * walk.width)), MOST_BLOCKS)
+        made = kernel(self.program, walk)
+        return made.prepare((blocks, 1, 1), (THREADS, 1, 1), varying=types, constant=constant)
+
+    def run(self, xp: Any, pointers: Sequence[int], scalars: Sequence[Any]) -> list[Array]:
+        outputs = [xp.empty(self.shape, dtype) for dtype in self.dtypes]
+        if self.launch is not None:
+            given = pointers if self.every else [pointers[i] for i in self.inputs]
+            self.launch(*given, *[out.data.ptr for out in outputs], *scalars)
+        if self.order is not None:
+            return [out.transpose(self.inverse) for out in outputs]
+        return outputs
+
+
+def _plans(program: Program, arrays: Sequence[Array], aligned: bool) -> Iterator[_Plan]:
+    """One plan for each shape among the outputs."""
+    places: dict[Ints, list[int]] = {}
+    for place, sources in enumerate(program.sources):
+        shape = np.broadcast_shapes(*(arrays[i].shape for i in sources))
+        places.setdefault(shape, []).append(place)
+    for some in places.values():
+        yield _Plan(program, tuple(some), arrays, aligned)
+
+
+def _contiguous(shape: Ints) -> Ints:
+    """The strides of an array that fills its memory in order."""
+    strides, step = [], 1
+    for n in reversed(shape):
+        strides.append(step)
+        step *= n
+    return tuple(reversed(strides))
+
+
+def _memory_order(shape: Ints, strides: Sequence[Ints]) -> Ints | None:
+    """The order of dimensions in which every whole input fills its memory, if it is not theirs.
+
+    The output is laid out likewise, so that transposed or channels-last arrays are read and written
+    in one line and stay as they are.
+    """
+    whole = [s for s in strides if 0 not in (t for t, n in zip(s, shape, strict=True) if n > 1)]
+    if not whole or math.prod(shape) == 0:
+        return None
+    first = whole[0]
+    order = tuple(sorted(range(len(shape)), key=lambda d: (-first[d], d)))
+    if order == tuple(range(len(shape))):
+        return None
+    ordered = tuple(shape[d] for d in order)
+    for s in whole:
+        found = collapse(ordered, [tuple(s[d] for d in order), _contiguous(ordered)])[0]
+        steps = tuple(s[d] for d in order)
+        if len(found) > 1 or any(
+            n > 1 and a != b for n, a, b in zip(ordered, steps, _contiguous(ordered), strict=True)
+        ):
+            return None
+    return order
+
+
+def _walk(program: Program, sizes: Ints, steps: Sequence[Ints], aligned: bool) -> Walk:
+    """How to walk through collapsed dimensions."""
+    width = _width(program) if aligned else 1
+    contiguous = _contiguous(sizes)
+    if all(s == contiguous or not any(s) for s in steps):
+        kinds = tuple("splat" if not any(s) and sizes else "linear" for s in steps)
+        return Walk(width, 0, kinds)
+    last = sizes[-1]
+    inner_ok = last % width == 0 and all(
+        s[-1] != 1 or s == contiguous or all(t % width == 0 for t in s[:-1]) for s in steps
+    )
+    width = width if inner_ok else 1
+    kinds = []
+    for s in steps:
+        if s == contiguous:
+            kinds.append("linear")
+        elif s[-1] == 0:
+            kinds.append("splat")
+        else:
+            kinds.append("vector" if s[-1] == 1 else "gather")
+    return Walk(width, len(sizes), tuple(kinds))
