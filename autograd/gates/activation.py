@@ -49,6 +49,7 @@ class Elu(Gate):
     pointwise: ClassVar = True
     fresh: ClassVar = True
     quiet: ClassVar = "always"
+    cuda: ClassVar = "x > T(0) ? T(scale) * x : T(alpha) * T(scale) * expm1(T(rate) * x)"
 
     def forward(self, xp: Any, x: Any, *, alpha: float, scale: float, rate: float) -> Any:
         wider = x.astype(wide(x.dtype), copy=False)
@@ -81,6 +82,8 @@ class Softplus(Gate):
     pointwise: ClassVar = True
     fresh: ClassVar = True
     quiet: ClassVar = "always"
+    cuda: ClassVar = "softplus(x, T(beta), T(threshold))"
+    headers: ClassVar = ("math.cuh",)
 
     def forward(self, xp: Any, x: Any, *, beta: float, threshold: float) -> Any:
         wider = x.astype(wide(x.dtype), copy=False)
@@ -109,6 +112,8 @@ class Softplus(Gate):
 class Silu(_Activation):
     """x sigmoid(x): s + x s (1 - s)."""
 
+    cuda: ClassVar = "x / (T(1) + exp(-x))"
+
     def value(self, xp: Any, x: Any) -> Any:
         out = xp.exp(-x)  # infinity far below, where the quotient is the 0 it should be
         out += 1
@@ -121,6 +126,9 @@ class Silu(_Activation):
 
 class Mish(_Activation):
     """x tanh(log(1 + exp(x))), with tanh(log(1 + e)) = n / (n + 2) for n = e (e + 2)."""
+
+    cuda: ClassVar = "mish(x)"
+    headers: ClassVar = ("math.cuh",)
 
     def value(self, xp: Any, x: Any) -> Any:
         power = xp.exp(xp.clip(x, -xp.inf, 20))  # from there on the quotient is 1 in any precision
@@ -138,6 +146,8 @@ class Mish(_Activation):
 class Gelu(_Activation):
     """x Phi(x), Phi the normal distribution function: Phi(x) + x phi(x), phi its density."""
 
+    cuda: ClassVar = f"(erf(x * T({math.sqrt(0.5)})) + T(1)) * x * T(0.5)"
+
     def value(self, xp: Any, x: Any) -> Any:
         out = erf.forward(xp, x * math.sqrt(0.5))
         out += 1
@@ -152,6 +162,11 @@ class Gelu(_Activation):
 
 class GeluTanh(_Activation):
     """x (1 + tanh(u)) / 2 with u = sqrt(2 / pi) (x + 0.044715 x^3)."""
+
+    cuda: ClassVar = (
+        f"(tanh((x * x * T({0.044715 * math.sqrt(2 / math.pi)}) + T({math.sqrt(2 / math.pi)})) * x)"
+        " + T(1)) * x * T(0.5)"
+    )
 
     def value(self, xp: Any, x: Any) -> Any:
         out = x * x
@@ -179,6 +194,7 @@ class LeakyRelu(Gate):
     pointwise: ClassVar = True
     fresh: ClassVar = True
     quiet: ClassVar = "always"
+    cuda: ClassVar = "x > T(0) ? x : x * slope"
 
     def forward(self, xp: Any, x: Any, slope: Any) -> Any:
         if type(slope) is float and 0 < slope <= 1:
@@ -199,6 +215,8 @@ class Hardtanh(Gate):
     needs: ClassVar = {"x": "out"}
     pointwise: ClassVar = True
     fresh: ClassVar = True
+    cuda: ClassVar = "clip(x, T(least), T(most))"
+    headers: ClassVar = ("math.cuh",)
 
     def forward(self, xp: Any, x: Any, *, least: float, most: float) -> Any:
         return xp.clip(x, least, most).astype(x.dtype, copy=False)
@@ -211,6 +229,9 @@ class Hardtanh(Gate):
 
 class Hardswish(_Activation):
     """x clip(x + 3, 0, 6) / 6: (2 x + 3) / 6 between -3 and 3, 0 below and 1 above."""
+
+    cuda: ClassVar = "x * clip(x + T(3), T(0), T(6)) / T(6)"
+    headers: ClassVar = ("math.cuh",)
 
     def value(self, xp: Any, x: Any) -> Any:
         out = xp.clip(x + 3, 0, 6)
@@ -230,6 +251,8 @@ class Softshrink(Gate):
     needs: ClassVar = {"x": "x"}
     pointwise: ClassVar = True
     fresh: ClassVar = True
+    cuda: ClassVar = "x - clip(x, -T(lambd), T(lambd))"
+    headers: ClassVar = ("math.cuh",)
 
     def forward(self, xp: Any, x: Any, *, lambd: float) -> Any:
         return x - xp.clip(x, -lambd, lambd).astype(x.dtype, copy=False)
@@ -245,6 +268,7 @@ class Dropout(Gate):
     pointwise: ClassVar = True
     fresh: ClassVar = True
     quiet: ClassVar = "always"
+    cuda: ClassVar = "(kept ? x : T(0)) * T(scale)"
 
     def forward(self, xp: Any, x: Any, kept: Any, *, scale: float) -> Any:
         out = select(xp, kept, x, x.dtype.type(0))

@@ -38,6 +38,7 @@ class Add(Wrapping):
     symbol: ClassVar = "+"
     slopes: ClassVar = {"x": "1", "y": "1"}
     quiet: ClassVar = "arrays"
+    cuda: ClassVar = "x + y"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         return x + y
@@ -54,6 +55,7 @@ class Sub(Wrapping):
     slopes: ClassVar = {"x": "1", "y": "-1"}
     booleans: ClassVar = False
     quiet: ClassVar = "arrays"
+    cuda: ClassVar = "x - y"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         return x - y
@@ -69,6 +71,7 @@ class Mul(Wrapping):
     symbol: ClassVar = "×"
     slopes: ClassVar = {"x": "y", "y": "x"}
     quiet: ClassVar = "arrays"
+    cuda: ClassVar = "x * y"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         return x * y
@@ -86,6 +89,7 @@ class Div(BinaryGate):
     slopes: ClassVar = {"x": "1/y", "y": "-x/y²"}
     floats: ClassVar = True
     quiet: ClassVar = "always"
+    cuda: ClassVar = "x / y"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         return x / y
@@ -105,6 +109,8 @@ class Pow(Wrapping):
     symbol: ClassVar = "^"
     slopes: ClassVar = {"x": "y x^(y-1)", "y": "x^y ln x"}
     quiet: ClassVar = "always"
+    cuda: ClassVar = "raise_to(x, y)"
+    headers: ClassVar = ("math.cuh",)
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         refuse_booleans(x, y)
@@ -171,6 +177,7 @@ class Neg(UnaryGate):
     needs: ClassVar = {"x": ""}
     slopes: ClassVar = {"x": "-1"}
     quiet: ClassVar = "arrays"
+    cuda: ClassVar = "-x"
 
     def forward(self, xp: Any, x: Any) -> Any:
         return -x
@@ -183,6 +190,7 @@ class Sign(UnaryGate):
     """-1, 0 or 1, and 0 for NaN; flat, so that its gradient is 0."""
 
     needs: ClassVar = {"x": ""}
+    cuda: ClassVar = "(x > T(0)) - (x < T(0))"
 
     def forward(self, xp: Any, x: Any) -> Any:
         if x.dtype == bool_:
@@ -201,6 +209,8 @@ class Abs(UnaryGate):
     symbol: ClassVar = "|x|"
     slopes: ClassVar = {"x": "sign x"}
     quiet: ClassVar = "arrays"
+    cuda: ClassVar = "absolute(x)"
+    headers: ClassVar = ("math.cuh",)
 
     def forward(self, xp: Any, x: Any) -> Any:
         return abs(x)
@@ -217,6 +227,7 @@ class Copysign(BinaryGate):
 
     needs: ClassVar = {"x": "x y", "y": ""}
     floats: ClassVar = True
+    cuda: ClassVar = "copysign(x, y)"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         return xp.copysign(x, y)
@@ -237,6 +248,8 @@ class Ldexp(Gate):
     floats: ClassVar = True
     quiet: ClassVar = "always"
     pointwise: ClassVar = True
+    cuda: ClassVar = "scale_by_power(x, power)"
+    headers: ClassVar = ("math.cuh",)
 
     def forward(self, xp: Any, x: Any, power: Any) -> Any:
         power = xp.clip(power, -4000, 4000).astype(int32)  # beyond there is 0 and infinity only
@@ -252,6 +265,7 @@ class Addcmul(Gate):
     needs: ClassVar = {"x": "", "a": "b", "b": "a"}
     quiet: ClassVar = "always"
     pointwise: ClassVar = True
+    cuda: ClassVar = "a * b * T(value) + x"
 
     def forward(self, xp: Any, x: Any, a: Any, b: Any, *, value: float) -> Any:
         wider = wide(x.dtype)
@@ -274,6 +288,7 @@ class Addcdiv(Gate):
     needs: ClassVar = {"x": "", "a": "b", "b": "a b"}
     quiet: ClassVar = "always"
     pointwise: ClassVar = True
+    cuda: ClassVar = "a / b * T(value) + x"
 
     def forward(self, xp: Any, x: Any, a: Any, b: Any, *, value: float) -> Any:
         wider = wide(x.dtype)
@@ -295,6 +310,7 @@ class Lerp(Gate):
     needs: ClassVar = {"x": "weight", "y": "weight", "weight": "x y"}
     quiet: ClassVar = "always"
     pointwise: ClassVar = True
+    cuda: ClassVar = "weight * y + (T(1) - weight) * x"
 
     def forward(self, xp: Any, x: Any, y: Any, weight: Any) -> Any:
         wider = wide(x.dtype)

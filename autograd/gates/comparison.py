@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
-from tapegrad.autograd.arrays import FLOATS, float64, wide
+import numpy as np
+
+from tapegrad.autograd.arrays import FLOATS, bool_, float64, wide
 from tapegrad.autograd.engine import BinaryGate, Gate, UnaryGate
 from tapegrad.kernels.selection import select
 
@@ -15,12 +17,16 @@ from .arithmetic import Wrapping
 class Equal(BinaryGate):
     """x == y, a boolean."""
 
+    cuda: ClassVar = "x == y"
+
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         return x == y
 
 
 class NotEqual(BinaryGate):
     """x != y, a boolean."""
+
+    cuda: ClassVar = "x != y"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         return x != y
@@ -30,6 +36,7 @@ class Less(BinaryGate):
     """x < y, a boolean."""
 
     quiet: ClassVar = "arrays"
+    cuda: ClassVar = "x < y"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         return x < y
@@ -39,6 +46,7 @@ class LessEqual(BinaryGate):
     """x <= y, a boolean."""
 
     quiet: ClassVar = "arrays"
+    cuda: ClassVar = "x <= y"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         return x <= y
@@ -48,6 +56,7 @@ class Greater(BinaryGate):
     """x > y, a boolean."""
 
     quiet: ClassVar = "arrays"
+    cuda: ClassVar = "x > y"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         return x > y
@@ -57,6 +66,7 @@ class GreaterEqual(BinaryGate):
     """x >= y, a boolean."""
 
     quiet: ClassVar = "arrays"
+    cuda: ClassVar = "x >= y"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         return x >= y
@@ -65,12 +75,16 @@ class GreaterEqual(BinaryGate):
 class BitwiseAnd(Wrapping):
     """x & y, bit by bit; of booleans, the logical and."""
 
+    cuda: ClassVar = "x & y"
+
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         return x & y
 
 
 class BitwiseOr(Wrapping):
     """x | y, bit by bit; of booleans, the logical or."""
+
+    cuda: ClassVar = "x | y"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         return x | y
@@ -79,12 +93,20 @@ class BitwiseOr(Wrapping):
 class BitwiseXor(Wrapping):
     """x ^ y, bit by bit; of booleans, whether they differ."""
 
+    cuda: ClassVar = "x ^ y"
+
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         return x ^ y
 
 
 class BitwiseNot(UnaryGate):
     """~x, bit by bit; of booleans, the logical not."""
+
+    cuda: ClassVar = "~x"
+
+    def cuda_for(self, dtype: np.dtype, params: dict[str, Any]) -> str:
+        """The expression; of booleans, the logical not."""
+        return "!x" if dtype == bool_ else self.cuda
 
     def forward(self, xp: Any, x: Any) -> Any:
         return ~x
@@ -93,12 +115,18 @@ class BitwiseNot(UnaryGate):
 class BitwiseLeftShift(Wrapping):
     """x << y, its bits moved up: x times 2 to the y."""
 
+    cuda: ClassVar = "left_shift(R(x), R(y))"
+    headers: ClassVar = ("math.cuh",)
+
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         return xp.left_shift(x, y)
 
 
 class BitwiseRightShift(Wrapping):
     """x >> y, its bits moved down: x over 2 to the y, rounded down."""
+
+    cuda: ClassVar = "right_shift(R(x), R(y))"
+    headers: ClassVar = ("math.cuh",)
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         return xp.right_shift(x, y)
@@ -107,12 +135,16 @@ class BitwiseRightShift(Wrapping):
 class LogicalAnd(BinaryGate):
     """Whether neither is 0."""
 
+    cuda: ClassVar = "x != T(0) && y != T(0)"
+
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         return xp.logical_and(x, y)
 
 
 class LogicalOr(BinaryGate):
     """Whether one or both are not 0."""
+
+    cuda: ClassVar = "x != T(0) || y != T(0)"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         return xp.logical_or(x, y)
@@ -121,12 +153,16 @@ class LogicalOr(BinaryGate):
 class LogicalXor(BinaryGate):
     """Whether one of them is 0 and the other not."""
 
+    cuda: ClassVar = "(x != T(0)) != (y != T(0))"
+
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         return xp.logical_xor(x, y)
 
 
 class LogicalNot(UnaryGate):
     """Whether x is 0."""
+
+    cuda: ClassVar = "x == T(0)"
 
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.logical_not(x)
@@ -135,12 +171,16 @@ class LogicalNot(UnaryGate):
 class Isnan(UnaryGate):
     """Whether x is NaN."""
 
+    cuda: ClassVar = "x != x"
+
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.isnan(x)
 
 
 class Isinf(UnaryGate):
     """Whether x is an infinity of either sign."""
+
+    cuda: ClassVar = "x == x && x - x != T(0)"
 
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.isinf(x)
@@ -149,12 +189,17 @@ class Isinf(UnaryGate):
 class Isfinite(UnaryGate):
     """Whether x is neither an infinity nor NaN."""
 
+    cuda: ClassVar = "x - x == T(0)"
+
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.isfinite(x)
 
 
 class Signbit(UnaryGate):
     """Whether x has a minus sign, -0.0 included."""
+
+    cuda: ClassVar = "sign_bit(x)"
+    headers: ClassVar = ("math.cuh",)
 
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.signbit(x)
@@ -165,6 +210,8 @@ class Isclose(Gate):
 
     quiet: ClassVar = "always"
     pointwise: ClassVar = True
+    cuda: ClassVar = "is_close(x, y, rtol, atol, equal_nan)"
+    headers: ClassVar = ("math.cuh",)
 
     def forward(self, xp: Any, x: Any, y: Any, *, rtol: float, atol: float, equal_nan: bool) -> Any:
         dtype = wide(x.dtype) if x.dtype in FLOATS else float64
@@ -178,6 +225,9 @@ class Isclose(Gate):
 class Gcd(BinaryGate):
     """The greatest common divisor of whole numbers."""
 
+    cuda: ClassVar = "gcd(x, y)"
+    headers: ClassVar = ("math.cuh",)
+
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         return xp.gcd(x, y)
 
@@ -185,12 +235,17 @@ class Gcd(BinaryGate):
 class Lcm(BinaryGate):
     """The least common multiple of whole numbers."""
 
+    cuda: ClassVar = "lcm(x, y)"
+    headers: ClassVar = ("math.cuh",)
+
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         return xp.lcm(x, y)
 
 
 class Heaviside(BinaryGate):
     """0 below 0, 1 above, y at 0."""
+
+    cuda: ClassVar = "x == T(0) ? y : T(x > T(0))"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         return select(xp, x == 0, y, (x > 0).astype(y.dtype))

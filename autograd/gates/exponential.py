@@ -32,6 +32,7 @@ class Exp(Smooth):
 
     needs: ClassVar = {"x": "out"}
     slopes: ClassVar = {"x": "exp x"}
+    cuda: ClassVar = "exp(x)"
 
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.exp(x)
@@ -44,6 +45,7 @@ class Exp2(Smooth):
     """2 to the x: itself times log(2)."""
 
     needs: ClassVar = {"x": "out"}
+    cuda: ClassVar = "exp2(x)"
 
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.exp2(x)
@@ -56,6 +58,7 @@ class Expm1(Smooth):
     """exp(x) - 1, exact near 0."""
 
     needs: ClassVar = {"x": "out"}
+    cuda: ClassVar = "expm1(x)"
 
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.expm1(x)
@@ -70,6 +73,7 @@ class Log(Smooth):
     needs: ClassVar = {"x": "x"}
     symbol: ClassVar = "ln"
     slopes: ClassVar = {"x": "1/x"}
+    cuda: ClassVar = "log(x)"
 
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.log(x)
@@ -82,6 +86,7 @@ class Log2(Smooth):
     """The logarithm to base 2: 1/(x log(2))."""
 
     needs: ClassVar = {"x": "x"}
+    cuda: ClassVar = "log2(x)"
 
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.log2(x)
@@ -94,6 +99,7 @@ class Log10(Smooth):
     """The logarithm to base 10: 1/(x log(10))."""
 
     needs: ClassVar = {"x": "x"}
+    cuda: ClassVar = "log10(x)"
 
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.log10(x)
@@ -106,6 +112,7 @@ class Log1p(Smooth):
     """log(1 + x), exact near 0."""
 
     needs: ClassVar = {"x": "x"}
+    cuda: ClassVar = "log1p(x)"
 
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.log1p(x)
@@ -120,6 +127,7 @@ class Sqrt(Smooth):
     needs: ClassVar = {"x": "out"}
     symbol: ClassVar = "√"
     slopes: ClassVar = {"x": "1/(2√x)"}
+    cuda: ClassVar = "sqrt(x)"
 
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.sqrt(x)
@@ -132,6 +140,7 @@ class Rsqrt(Smooth):
     """1 / sqrt(x): minus half its cube."""
 
     needs: ClassVar = {"x": "out"}
+    cuda: ClassVar = "rsqrt(x)"
 
     def forward(self, xp: Any, x: Any) -> Any:
         return 1 / xp.sqrt(x)
@@ -146,6 +155,7 @@ class Sigmoid(Smooth):
     needs: ClassVar = {"x": "out"}
     symbol: ClassVar = "σ"
     slopes: ClassVar = {"x": "σ(x)(1 - σ(x))"}
+    cuda: ClassVar = "T(1) / (T(1) + exp(-x))"
 
     def forward(self, xp: Any, x: Any) -> Any:
         if x.dtype in HALVES:  # exp(-x) is infinite before the quotient is 0
@@ -162,6 +172,7 @@ class Logit(Smooth):
     """log(x / (1 - x)), what sigmoid undoes: 1/(x (1 - x)), and NaN beyond 0 and 1."""
 
     needs: ClassVar = {"x": "x"}
+    cuda: ClassVar = "log(x / (T(1) - x))"
 
     def forward(self, xp: Any, x: Any) -> Any:
         odds = x / (1 - x)
@@ -181,6 +192,8 @@ class Logaddexp(BinaryGate):
     needs: ClassVar = {"x": "x y", "y": "x y"}
     floats: ClassVar = True
     quiet: ClassVar = "always"
+    cuda: ClassVar = "log_add_exp(x, y)"
+    headers: ClassVar = ("math.cuh",)
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         return xp.logaddexp(x, y)
@@ -200,6 +213,8 @@ class Logaddexp(BinaryGate):
 class Logaddexp2(Logaddexp):
     """log2(2^x + 2^y): shared likewise."""
 
+    cuda: ClassVar = "log_add_exp2(x, y)"
+
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         return xp.logaddexp2(x, y)
 
@@ -216,6 +231,7 @@ class Xlogy(BinaryGate):
     needs: ClassVar = {"x": "x y", "y": "x y"}
     floats: ClassVar = True
     quiet: ClassVar = "always"
+    cuda: ClassVar = "x == T(0) && y == y ? T(0) : x * log(y)"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         out = x * (xp.log(y) if hasattr(y, "dtype") else float(np.log(y)))

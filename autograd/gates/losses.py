@@ -22,6 +22,8 @@ class Huber(Gate):
     needs: ClassVar = {"x": "x"}
     pointwise: ClassVar = True
     fresh: ClassVar = True
+    cuda: ClassVar = "(x - clip(x, -T(delta), T(delta)) * T(0.5)) * clip(x, -T(delta), T(delta))"
+    headers: ClassVar = ("math.cuh",)
 
     def forward(self, xp: Any, x: Any, *, delta: float) -> Any:
         wider = x.astype(wide(x.dtype), copy=False)
@@ -42,6 +44,10 @@ class BinaryCrossEntropy(BinaryGate):
 
     needs: ClassVar = {"p": "p y", "y": "p"}
     quiet: ClassVar = "always"
+    cuda: ClassVar = (
+        f"-(y * maximum(log(p), T({LEAST_LOG})) + (T(1) - y) * maximum(log1p(-p), T({LEAST_LOG})))"
+    )
+    headers: ClassVar = ("math.cuh",)
 
     def forward(self, xp: Any, p: Any, y: Any) -> Any:
         wider = p.astype(wide(p.dtype), copy=False)
@@ -68,6 +74,7 @@ class KlDiv(BinaryGate):
     needs: ClassVar = {"x": "p", "p": "x p"}
     floats: ClassVar = True
     quiet: ClassVar = "always"
+    cuda: ClassVar = "(log(p == T(0) ? T(1) : p) - x) * p"
 
     def forward(self, xp: Any, x: Any, p: Any) -> Any:
         nothing = p == 0

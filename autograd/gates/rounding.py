@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import numpy as np
+
 from tapegrad.autograd.arrays import FLOATS, INTEGERS, wide
 from tapegrad.autograd.engine import Gate, Node, UnaryGate
 from tapegrad.autograd.errors import DivisionError
@@ -22,6 +24,10 @@ class _Flat(UnaryGate):
     needs: ClassVar = {"x": ""}
     rounding: ClassVar[str]
 
+    def cuda_for(self, dtype: np.dtype, params: dict[str, Any]) -> str:
+        """The expression, at whole numbers the number itself."""
+        return self.cuda if dtype in FLOATS else "x"
+
     def forward(self, xp: Any, x: Any) -> Any:
         return getattr(xp, self.rounding)(x) if x.dtype in FLOATS else x.copy()
 
@@ -33,24 +39,28 @@ class Floor(_Flat):
     """The largest whole number not above x; flat, so that its gradient is 0."""
 
     rounding: ClassVar = "floor"
+    cuda: ClassVar = "floor(x)"
 
 
 class Ceil(_Flat):
     """The smallest whole number not below x; flat, so that its gradient is 0."""
 
     rounding: ClassVar = "ceil"
+    cuda: ClassVar = "ceil(x)"
 
 
 class Trunc(_Flat):
     """The whole number next to x on the side of 0; flat, so that its gradient is 0."""
 
     rounding: ClassVar = "trunc"
+    cuda: ClassVar = "trunc(x)"
 
 
 class Rint(_Flat):
     """The nearest whole number, of two the even one; flat, so that its gradient is 0."""
 
     rounding: ClassVar = "rint"
+    cuda: ClassVar = "rint(x)"
 
 
 class RoundTo(Gate):
@@ -59,6 +69,13 @@ class RoundTo(Gate):
     needs: ClassVar = {"x": ""}
     quiet: ClassVar = "always"
     pointwise: ClassVar = True
+
+    def cuda_for(self, dtype: np.dtype, params: dict[str, Any]) -> str:
+        """rint(x scale) / scale; whole numbers go through double precision."""
+        scale = f"{'T' if dtype in FLOATS else 'double'}({10.0 ** abs(params['decimals'])})"
+        if params["decimals"] < 0:
+            return f"rint(x / {scale}) * {scale}"
+        return f"rint(x * {scale}) / {scale}"
 
     def forward(self, xp: Any, x: Any, *, decimals: int) -> Any:
         scale = 10.0 ** abs(decimals)
@@ -76,6 +93,11 @@ class Frac(UnaryGate):
 
     needs: ClassVar = {"x": ""}
     quiet: ClassVar = "always"
+    cuda: ClassVar = "x - trunc(x)"
+
+    def cuda_for(self, dtype: np.dtype, params: dict[str, Any]) -> str:
+        """The expression; whole numbers leave nothing."""
+        return self.cuda if dtype in FLOATS else "T(0)"
 
     def forward(self, xp: Any, x: Any) -> Any:
         return x - xp.trunc(x)
@@ -98,6 +120,9 @@ class _Quotient(Wrapping):
 class FloorDivide(_Quotient):
     """floor(x / y); flat, so that its gradients are 0."""
 
+    cuda: ClassVar = "floor_divide(x, y)"
+    headers: ClassVar = ("math.cuh",)
+
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         _refuse(xp, x, y)
         return x // y
@@ -105,6 +130,9 @@ class FloorDivide(_Quotient):
 
 class TruncDivide(_Quotient):
     """trunc(x / y), towards 0; flat, so that its gradients are 0."""
+
+    cuda: ClassVar = "trunc_divide(x, y)"
+    headers: ClassVar = ("math.cuh",)
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         if not _refuse(xp, x, y):
@@ -118,6 +146,8 @@ class Remainder(Wrapping):
 
     needs: ClassVar = {"x": "", "y": "x y"}
     quiet: ClassVar = "always"
+    cuda: ClassVar = "floor_remainder(x, y)"
+    headers: ClassVar = ("math.cuh",)
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         _refuse(xp, x, y)
@@ -132,6 +162,8 @@ class Fmod(Wrapping):
 
     needs: ClassVar = {"x": "", "y": "x y"}
     quiet: ClassVar = "always"
+    cuda: ClassVar = "trunc_remainder(x, y)"
+    headers: ClassVar = ("math.cuh",)
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         _refuse(xp, x, y)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
+import numpy as np
+
 from tapegrad.autograd.arrays import INTEGERS, NUMPY_FLOATS
 from tapegrad.autograd.engine import BinaryGate, Gate, Node, UnaryGate
 from tapegrad.kernels.selection import select
@@ -21,6 +23,7 @@ class Where(Gate):
 
     needs: ClassVar = {"x": "condition", "y": "condition"}
     pointwise: ClassVar = True
+    cuda: ClassVar = "condition ? x : y"
 
     def forward(self, xp: Any, condition: Any, x: Any, y: Any) -> Any:
         return select(xp, condition, x, y)
@@ -38,6 +41,8 @@ class Maximum(BinaryGate):
     symbol: ClassVar = "max"
     slopes: ClassVar = {"x": "1 if x > y", "y": "1 if y > x"}
     quiet: ClassVar = "arrays"
+    cuda: ClassVar = "maximum(x, y)"
+    headers: ClassVar = ("math.cuh",)
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         return xp.maximum(x, y)
@@ -53,6 +58,8 @@ class Minimum(BinaryGate):
     symbol: ClassVar = "min"
     slopes: ClassVar = {"x": "1 if x < y", "y": "1 if y < x"}
     quiet: ClassVar = "arrays"
+    cuda: ClassVar = "minimum(x, y)"
+    headers: ClassVar = ("math.cuh",)
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         return xp.minimum(x, y)
@@ -73,6 +80,7 @@ class Fmax(BinaryGate):
 
     needs: ClassVar = {"x": "x y", "y": "x y"}
     quiet: ClassVar = "arrays"
+    cuda: ClassVar = "x >= y || y != y ? x : y"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         return xp.fmax(x, y)
@@ -86,6 +94,7 @@ class Fmin(BinaryGate):
 
     needs: ClassVar = {"x": "x y", "y": "x y"}
     quiet: ClassVar = "arrays"
+    cuda: ClassVar = "x <= y || y != y ? x : y"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         return xp.fmin(x, y)
@@ -108,6 +117,12 @@ class ClampBetween(Gate):
     needs: ClassVar = {"x": "x least most", "least": "x least most", "most": "x least most"}
     quiet: ClassVar = "arrays"
     pointwise: ClassVar = True
+    cuda: ClassVar = "clip(x, least, most)"
+    headers: ClassVar = ("math.cuh",)
+
+    def cuda_for(self, dtype: np.dtype, params: dict[str, Any]) -> str:
+        """The expression without the bounds that `params` has as None."""
+        return _clipped("least", "most", params)
 
     def forward(self, xp: Any, x: Any, least: Any, most: Any) -> Any:
         out = x if least is None else xp.maximum(x, least)
@@ -132,12 +147,16 @@ class Clamp(Gate):
 
     needs: ClassVar = {"x": "x"}
     pointwise: ClassVar = True
+    cuda: ClassVar = "clip(x, T(least), T(most))"
+    headers: ClassVar = ("math.cuh",)
+
+    def cuda_for(self, dtype: np.dtype, params: dict[str, Any]) -> str:
+        """The expression without the bounds that bound nothing."""
+        least, most = _bounds(dtype, **params)
+        return _clipped("T(least)", "T(most)", {"least": least, "most": most})
 
     def forward(self, xp: Any, x: Any, *, least: float | None, most: float | None) -> Any:
-        if x.dtype in INTEGERS:  # a bound beyond the dtype bounds nothing
-            info = xp.iinfo(x.dtype)
-            least = None if least is None or least < info.min else least
-            most = None if most is None or most > info.max else most
+        least, most = _bounds(x.dtype, least, most)
         return xp.clip(x, least, most).astype(x.dtype, copy=False)
 
     def backward(
@@ -151,11 +170,28 @@ class Clamp(Gate):
         return where(inside, grad, 0.0)
 
 
+def _bounds(dtype: np.dtype, least: Any, most: Any) -> tuple[Any, Any]:
+    """The bounds of a clamp, None for one that whole numbers of this dtype cannot reach."""
+    if dtype in INTEGERS:
+        info = np.iinfo(dtype)
+        least = None if least is None or least < info.min else least
+        most = None if most is None or most > info.max else most
+    return least, most
+
+
+def _clipped(least: str, most: str, bounds: dict[str, Any]) -> str:
+    """x between two bounds as a CUDA expression, without one that `bounds` has as None."""
+    out = "x" if bounds.get("least", 0) is None else f"maximum(x, {least})"
+    return out if bounds.get("most", 0) is None else f"minimum({out}, {most})"
+
+
 class Relu(UnaryGate):
     """max(0, x): passes the gradient where x is above 0, none at 0."""
 
     needs: ClassVar = {"x": "out"}
     slopes: ClassVar = {"x": "1 if x > 0"}
+    cuda: ClassVar = "maximum(x, T(0))"
+    headers: ClassVar = ("math.cuh",)
 
     def forward(self, xp: Any, x: Any) -> Any:
         if x.size >= _MANY and x.dtype in NUMPY_FLOATS:
@@ -171,6 +207,7 @@ class NanToNum(Gate):
 
     needs: ClassVar = {"x": "x"}
     pointwise: ClassVar = True
+    cuda: ClassVar = "x - x == T(0) ? x : x != x ? T(nan) : x > T(0) ? T(posinf) : T(neginf)"
 
     def forward(self, xp: Any, x: Any, *, nan: float, posinf: float, neginf: float) -> Any:
         out = xp.array(x)

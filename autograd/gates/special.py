@@ -31,6 +31,7 @@ class Erf(Smooth):
     """The error function, 2/sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
 
     needs: ClassVar = {"x": "x"}
+    cuda: ClassVar = "erf(x)"
 
     def forward(self, xp: Any, x: Any) -> Any:
         wider = x.astype(wide(x.dtype), copy=False)
@@ -44,6 +45,7 @@ class Erfc(Smooth):
     """1 - erf(x), exact where erf is nearly 1."""
 
     needs: ClassVar = {"x": "x"}
+    cuda: ClassVar = "erfc(x)"
 
     def forward(self, xp: Any, x: Any) -> Any:
         return _special(xp, "erfc", x)
@@ -56,6 +58,7 @@ class Erfinv(Smooth):
     """What erf undoes: sqrt(pi)/2 exp(out^2)."""
 
     needs: ClassVar = {"x": "out"}
+    cuda: ClassVar = "erfinv(x)"
 
     def forward(self, xp: Any, x: Any) -> Any:
         return _special(xp, "erfinv", x)
@@ -68,6 +71,7 @@ class Lgamma(Smooth):
     """The logarithm of |gamma(x)|: digamma(x)."""
 
     needs: ClassVar = {"x": "x"}
+    cuda: ClassVar = "lgamma(x)"
 
     def forward(self, xp: Any, x: Any) -> Any:
         out = _special(xp, "gammaln", x)
@@ -84,6 +88,8 @@ class Polygamma(Gate):
     floats: ClassVar = True
     quiet: ClassVar = "always"
     pointwise: ClassVar = True
+    cuda: ClassVar = "polygamma(x, n)"
+    headers: ClassVar = ("special.cuh",)
 
     def forward(self, xp: Any, x: Any, *, n: int) -> Any:
         if n == 0:
@@ -100,6 +106,7 @@ class I0(Smooth):
     """Bessel's modified function of the first kind and order 0: the one of order 1."""
 
     needs: ClassVar = {"x": "x"}
+    cuda: ClassVar = "cyl_bessel_i0(x)"
 
     def forward(self, xp: Any, x: Any) -> Any:
         return _special(xp, "i0", x)
@@ -112,6 +119,7 @@ class I1(Smooth):
     """Bessel's modified function of the first kind and order 1: I0(x) - I1(x)/x, 1/2 at 0."""
 
     needs: ClassVar = {"x": "x out"}
+    cuda: ClassVar = "cyl_bessel_i1(x)"
 
     def forward(self, xp: Any, x: Any) -> Any:
         return _special(xp, "i1", x)

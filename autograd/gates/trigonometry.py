@@ -22,6 +22,7 @@ class Sin(Smooth):
 
     needs: ClassVar = {"x": "x"}
     slopes: ClassVar = {"x": "cos x"}
+    cuda: ClassVar = "sin(x)"
 
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.sin(x)
@@ -35,6 +36,7 @@ class Cos(Smooth):
 
     needs: ClassVar = {"x": "x"}
     slopes: ClassVar = {"x": "-sin x"}
+    cuda: ClassVar = "cos(x)"
 
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.cos(x)
@@ -47,6 +49,7 @@ class Tan(Smooth):
     """The tangent: 1 + tan(x)^2."""
 
     needs: ClassVar = {"x": "out"}
+    cuda: ClassVar = "tan(x)"
 
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.tan(x)
@@ -59,6 +62,7 @@ class Asin(Smooth):
     """The angle whose sine is x: 1 / sqrt(1 - x^2)."""
 
     needs: ClassVar = {"x": "x"}
+    cuda: ClassVar = "asin(x)"
 
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.arcsin(x)
@@ -71,6 +75,7 @@ class Acos(Smooth):
     """The angle whose cosine is x: -1 / sqrt(1 - x^2)."""
 
     needs: ClassVar = {"x": "x"}
+    cuda: ClassVar = "acos(x)"
 
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.arccos(x)
@@ -83,6 +88,7 @@ class Atan(Smooth):
     """The angle whose tangent is x: 1 / (1 + x^2)."""
 
     needs: ClassVar = {"x": "x"}
+    cuda: ClassVar = "atan(x)"
 
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.arctan(x)
@@ -95,6 +101,7 @@ class Sinh(Smooth):
     """The hyperbolic sine: cosh(x)."""
 
     needs: ClassVar = {"x": "x"}
+    cuda: ClassVar = "sinh(x)"
 
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.sinh(x)
@@ -107,6 +114,7 @@ class Cosh(Smooth):
     """The hyperbolic cosine: sinh(x)."""
 
     needs: ClassVar = {"x": "x"}
+    cuda: ClassVar = "cosh(x)"
 
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.cosh(x)
@@ -120,6 +128,7 @@ class Tanh(Smooth):
 
     needs: ClassVar = {"x": "out"}
     slopes: ClassVar = {"x": "1 - tanh² x"}
+    cuda: ClassVar = "tanh(x)"
 
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.tanh(x)
@@ -132,6 +141,7 @@ class Asinh(Smooth):
     """What sinh undoes: 1 / sqrt(x^2 + 1)."""
 
     needs: ClassVar = {"x": "x"}
+    cuda: ClassVar = "asinh(x)"
 
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.arcsinh(x)
@@ -144,6 +154,7 @@ class Acosh(Smooth):
     """What cosh undoes: 1 / sqrt(x^2 - 1)."""
 
     needs: ClassVar = {"x": "x"}
+    cuda: ClassVar = "acosh(x)"
 
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.arccosh(x)
@@ -156,6 +167,7 @@ class Atanh(Smooth):
     """What tanh undoes: 1 / (1 - x^2)."""
 
     needs: ClassVar = {"x": "x"}
+    cuda: ClassVar = "atanh(x)"
 
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.arctanh(x)
@@ -173,6 +185,7 @@ class Atan2(BinaryGate):
     needs: ClassVar = {"y": "y x", "x": "y x"}
     floats: ClassVar = True
     quiet: ClassVar = "always"
+    cuda: ClassVar = "atan2(y, x)"
 
     def forward(self, xp: Any, y: Any, x: Any) -> Any:
         return xp.arctan2(y, x)
@@ -191,6 +204,7 @@ class Hypot(BinaryGate):
     needs: ClassVar = {"x": "x out", "y": "y out"}
     floats: ClassVar = True
     quiet: ClassVar = "always"
+    cuda: ClassVar = "hypot(x, y)"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         return xp.hypot(x, y)
@@ -213,6 +227,8 @@ class Sinc(Gate):
     floats: ClassVar = True
     quiet: ClassVar = "always"
     pointwise: ClassVar = True
+    cuda: ClassVar = "sinc(x, order)"
+    headers: ClassVar = ("special.cuh",)
 
     def forward(self, xp: Any, x: Any, *, order: int) -> Any:
         angle = x.astype(wide(x.dtype), copy=False) * math.pi
