@@ -24,7 +24,7 @@ from .expression import Program, ScalarValue, Step, Value
 Array = Any
 Key = tuple[slice, ...]
 
-BLOCK_BYTES = 1 << 17  # of one value in a block: half a dozen of them fill a second-level cache
+BLOCK_BYTES = 1 << 18  # of one value in a block; smaller ones leave threads waiting for another
 _BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 _threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 _pool: ThreadPoolExecutor | None = None

@@ -1,0 +1,287 @@
+"""`fused`: the function's values, gradients the engine derives, what is refused and by which name."""
+
+import numpy as np
+import pytest
+
+import tapegrad as tg
+from tapegrad.autograd import FusionError, grad, gradcheck, gradgradcheck
+from tapegrad.nn import functional as F
+
+
+def leaf(*shape, dtype=tg.float64, seed=0):
+    values = np.random.default_rng(seed).standard_normal(shape)
+    return tg.tensor(values, dtype=dtype, requires_grad=True)
+
+
+def ten_gates(x, w):
+    h = tg.tanh(x * w + x) * w
+    h = tg.sigmoid(h) - x * 0.5
+    return tg.exp(-h * h)
+
+
+def choices(x, w):
+    return tg.where(x > w, x**3, tg.maximum(x, w * 2)) / (1 + tg.abs(w))
+
+
+def activations(x, w):
+    return F.gelu(x) + F.silu(w) * F.softplus(x) - F.elu(w, 1.3) + F.leaky_relu(x - w, 0.2)
+
+
+FUNCTIONS = [ten_gates, choices, activations]
+
+
+def same(a, b, **tolerance):
+    np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), **tolerance)
+
+
+# Values and gradients
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("shapes", [((3, 4), (3, 4)), ((3, 4), (4,)), ((2, 1), (1, 3)), ((), (2,))])
+def test_a_fused_function_gives_what_the_function_gives(function, shapes):
+    x, w = leaf(*shapes[0]), leaf(*shapes[1], seed=1)
+    y, z = function(x, w), tg.fused(function)(x, w)
+    same(z, y, rtol=1e-12)
+    assert z.shape == y.shape
+    for ours, plain in zip(grad(z.sum(), (x, w)), grad(y.sum(), (x, w)), strict=True):
+        same(ours, plain, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("shapes", [((3, 2), (3, 2)), ((3, 2), (2,))])
+def test_gradients_are_right_to_second_order(function, shapes):
+    inputs = leaf(*shapes[0], seed=3), leaf(*shapes[1], seed=4)
+    assert gradcheck(tg.fused(function), inputs)
+    assert gradgradcheck(tg.fused(function), inputs)
+
+
+def test_derivatives_go_to_any_order():
+    x = leaf()
+    y = tg.fused(lambda x: tg.sin(x) * tg.exp(x))(x)
+    for _ in range(5):
+        (y,) = grad(y, x, create_graph=True)
+    value = x.item()  # the fifth derivative of sin(x) e^x is -4 e^x (sin x + cos x)
+    expected = -4 * np.exp(value) * (np.sin(value) + np.cos(value))
+    assert y.item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_several_outputs_of_different_shapes_sum_their_gradients():
+    @tg.fused
+    def both(x, b):
+        return x * tg.exp(b), tg.sin(b)
+
+    inputs = leaf(3, 2), leaf(2, seed=1)
+    first, second = both(*inputs)
+    assert (first.shape, second.shape) == ((3, 2), (2,))
+    assert gradcheck(both, inputs)
+    assert gradgradcheck(both, inputs)
+
+
+def test_an_output_that_is_not_used_gives_no_gradient():
+    x = leaf(3)
+    first, _ = tg.fused(lambda x: (x * x, tg.exp(x)))(x)
+    first.sum().backward()
+    same(x.grad, 2 * x)
+
+
+def test_a_boolean_output_is_outside_of_the_graph():
+    x = leaf(3)
+    value, positive = tg.fused(lambda x: (x * 2, x > 0))(x)
+    assert positive.dtype == tg.bool
+    assert not positive.requires_grad
+    value.sum().backward()
+    assert x.grad.tolist() == [2.0, 2.0, 2.0]
+
+
+def test_fused_within_fused_is_one_gate():
+    inner = tg.fused(ten_gates)
+    outer = tg.fused(lambda x, w, k: inner(x, w) * k + inner(w, x))
+    x, w = leaf(4), leaf(4, seed=1)
+    y = outer(x, w, 0.3)
+    same(y, ten_gates(x, w) * 0.3 + ten_gates(w, x), rtol=1e-12)
+    assert gradcheck(lambda x, w: outer(x, w, 0.3), (x, w))
+
+
+def test_an_input_that_is_returned_is_copied():
+    x = leaf(3)
+    same_values, doubled = tg.fused(lambda x: (x, x * 2))(x)
+    same_values.detach().data[...] = 0
+    assert bool((x != 0).all())
+    assert doubled.shape == (3,)
+
+
+def test_large_arrays_are_computed_in_blocks_and_equal_the_whole():
+    x, w = leaf(700, 1001, dtype=tg.float32), leaf(1001, dtype=tg.float32, seed=1)
+    y, z = ten_gates(x, w), tg.fused(ten_gates)(x, w)
+    same(z, y, rtol=1e-6)
+    for ours, plain in zip(grad(z.sum(), (x, w)), grad(y.sum(), (x, w)), strict=True):
+        same(ours, plain, rtol=2e-5, atol=2e-4)
+
+
+@pytest.mark.parametrize("dtype", [tg.float16, tg.bfloat16, tg.float32, tg.float64])
+def test_the_dtype_stays_for_values_and_gradients(dtype):
+    x = leaf(5, dtype=dtype)
+    y = tg.fused(lambda x, r: tg.tanh(x * r) * 0.5 + 1)(x, 0.3)
+    y.sum().backward()
+    assert y.dtype == x.grad.dtype == dtype
+
+
+# Numbers, static arguments, calls
+
+
+def test_a_changing_number_traces_nothing_anew():
+    traced = []
+
+    @tg.fused
+    def scaled(x, rate, power=2.0):
+        traced.append(rate)
+        return x * (1 - rate**power)
+
+    x = tg.ones(2)
+    assert scaled(x, 0.5).tolist() == [0.75, 0.75]
+    assert scaled(x, 0.1, power=1.0).tolist() == pytest.approx([0.9, 0.9])
+    assert scaled(rate=0.0, x=x).tolist() == [1.0, 1.0]
+    assert len(traced) == 1
+
+
+def test_what_is_static_is_traced_for_each_value():
+    @tg.fused(static="order")
+    def power(x, order, negative=False):
+        y = x if order == 1 else x * x
+        return -y if negative else y
+
+    x = tg.tensor([3.0])
+    assert power(x, 1).item() == 3.0
+    assert power(x, 2).item() == 9.0
+    assert power(x, 2, negative=True).item() == -9.0  # booleans are static by themselves
+
+
+def test_a_method_can_be_fused():
+    class Scale:
+        factor = 3.0
+
+        @tg.fused
+        def apply(self, x):
+            return x * self.factor
+
+    assert Scale().apply(tg.ones(2)).tolist() == [3.0, 3.0]
+
+
+def test_arrays_and_their_numbers_are_taken_as_tensors_and_numbers():
+    double = tg.fused(lambda x, r: x * r)
+    assert double(np.ones(2, np.float32), np.float64(2.0)).tolist() == [2.0, 2.0]
+
+
+def test_under_no_grad_nothing_is_recorded():
+    with tg.no_grad():
+        assert not tg.fused(ten_gates)(leaf(3), leaf(3)).requires_grad
+
+
+def test_a_tape_shows_one_gate_and_checks_it():
+    x, w = leaf(3), leaf(3, seed=1)
+    with tg.Tape() as tape:
+        tg.fused(ten_gates)(x, w).sum()
+    assert [step.gate for step in tape if step.gate != "leaf"] == ["ten_gates", "sum"]
+    assert tape.check()
+
+
+def test_only_what_the_gradient_reads_is_kept():
+    x, w = leaf(3), leaf(3, seed=1)
+    y = tg.fused(lambda x, w: x * 2 + w)(x, w)
+    assert y._node.saved == (None, None, None)
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("function", "named"),
+    [
+        (lambda x: x.sum(), "'sum' is not pointwise"),
+        (lambda x: x - x.mean(0), "'mean' is not pointwise"),
+        (lambda x: x @ x, "'matmul' is not pointwise"),
+        (lambda x: F.softmax(x, 0), "'softmax' is not pointwise"),
+        (lambda x: x[0], "'index' is not pointwise"),
+        (lambda x: x.T * 1, "'permute' is not pointwise"),
+    ],
+)
+def test_what_is_not_pointwise_is_refused_by_name(function, named):
+    with pytest.raises(FusionError, match=named):
+        tg.fused(function)(tg.ones(2, 2))
+
+
+def test_a_tensor_that_is_no_argument_is_refused():
+    other = tg.ones(2)
+    with pytest.raises(FusionError, match="not among its arguments"):
+        tg.fused(lambda x: x * other)(tg.ones(2))
+
+
+def test_branching_on_a_number_is_refused():
+    with pytest.raises(FusionError, match=r"'rate'.*static"):
+        tg.fused(lambda x, rate: x if rate > 0 else -x)(tg.ones(2), 0.5)
+
+
+def test_branching_on_a_tensor_is_refused():
+    with pytest.raises(RuntimeError, match="one element"):
+        tg.fused(lambda x: x if x > 0 else -x)(tg.ones(2))
+
+
+def test_sizes_are_not_known():
+    with pytest.raises(TypeError, match="NotKnownWhileTraced"):
+        tg.fused(lambda x: x / x.shape[0])(tg.ones(2))
+
+
+def test_what_is_returned_must_be_computed_from_the_arguments():
+    with pytest.raises(FusionError, match="returned float"):
+        tg.fused(lambda x: 1.0)(tg.ones(2))
+
+
+def test_an_unknown_static_name_is_refused():
+    with pytest.raises(TypeError, match="no parameter 'mode'"):
+        tg.fused(lambda x: x, static="mode")
+
+
+def test_a_call_without_tensors_is_refused():
+    with pytest.raises(TypeError, match="without a tensor"):
+        tg.fused(lambda x: x * 2)(1.0)
+
+
+def test_shapes_that_do_not_broadcast_are_an_error():
+    with pytest.raises(ValueError, match="add_up"):
+
+        @tg.fused
+        def add_up(x, y):
+            return x + y
+
+        add_up(tg.ones(2), tg.ones(3))
+
+
+# The source
+
+
+def test_the_kernel_can_be_read_without_a_gpu():
+    swish = tg.fused(lambda x, beta: x * tg.sigmoid(beta * x))
+    forward = swish.cuda_source(tg.ones(3), 1.5)
+    assert "__global__" in forward
+    assert "float s0" in forward  # beta is an argument
+    backward = swish.cuda_source(backward=True)
+    assert backward.count("__global__") == 1
+    assert backward != forward
+
+
+def test_a_source_before_any_call_asks_for_arguments():
+    with pytest.raises(FusionError, match="has not been traced"):
+        tg.fused(ten_gates).cuda_source()
+
+
+def test_ten_gates_are_one_kernel_forward_and_one_backward(recording):
+    x = tg.tensor(np.ones((5, 7), np.float32), device="cuda", requires_grad=True)
+    w = tg.tensor(np.ones((5, 7), np.float32), device="cuda", requires_grad=True)
+    upstream = tg.ones(5, 7, device="cuda")
+    recording.launches.clear()
+    y = tg.fused(ten_gates)(x, w)
+    assert recording.launches == ["fused_ten_gates"]
+    y.backward(upstream)
+    assert recording.launches == ["fused_ten_gates", "fused_ten_gates_backward"]
+    assert recording.synchronisations == []
