@@ -1,8 +1,9 @@
-"""Fixtures that every test may ask for."""
+"""Fixtures that every test may ask for; tests marked `gpu` are skipped where there is none."""
 
 import shutil
 import sys
 
+import hardware
 import pytest
 import standin
 from recording import record
@@ -10,6 +11,11 @@ from recording import record
 from tapegrad.autograd import arrays
 from tapegrad.kernels.cuda.launching import use_backend
 from tapegrad.kernels.emulator import EmulatedBackend
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("gpu") and hardware.missing():
+        pytest.skip(hardware.missing())
 
 
 @pytest.fixture
