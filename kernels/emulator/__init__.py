@@ -1,7 +1,7 @@
 """CUDA on a CPU: kernels run without a GPU, unmodified, so that they can be proven there."""
 
 from tapegrad.kernels.emulator.backend import EmulatedBackend
-from tapegrad.kernels.emulator.building import EmulatorError
+from tapegrad.kernels.emulator.building import Build, EmulatorError, build_all
 from tapegrad.kernels.emulator.module import EmulatedModule
 
-__all__ = ["EmulatedBackend", "EmulatedModule", "EmulatorError"]
+__all__ = ["Build", "EmulatedBackend", "EmulatedModule", "EmulatorError", "build_all"]

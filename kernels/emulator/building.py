@@ -1,34 +1,36 @@
-"""Building kernels with g++: a kernel text becomes a shared library, kept on disk by its content.
+"""From the text of a kernel to a shared library that runs it on the CPU, by g++.
 
 Three things are built, each once: the header that every kernel sees (precompiled), the runtime that
-runs the threads, and the kernels. Their names are digests of all that goes into them, so that
-nothing on disk is ever out of date; each appears whole, by a rename, so that any number of processes
-may build at once.
+runs the threads, and the kernels. They lie in the cache of `kernels/cache.py`, named by all that
+went into them, and each appears whole, by a rename, so that several processes may build at once.
 """
 
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
-HEADERS = Path(__file__).parent
+from tapegrad.kernels import cache
 
 SANITIZERS = ("address", "thread")
 
+_HERE = Path(__file__).parent
 _FLAGS = ("-std=c++17", "-fPIC", "-w", "-fno-strict-aliasing", "-ffp-contract=off")
 _OPTIMIZED = ("-O1", "-g1", "-fno-omit-frame-pointer")
-_DEBUG = ("-O0", "-g3")
+_DEBUG = ("-O0", "-g")
 
 # `extern __shared__ float tile[];`, which names the dynamic shared memory of the launch.
 _DYNAMIC_SHARED = re.compile(
-    r"extern\s+__shared__\s+((?:__align__|alignas)\s*\([^()]*\)\s*)?([^;()\[\]]+?)\s*(\w+)\s*\[\s*\]\s*;"
+    r"extern\s+__shared__\s+(?:(?:__align__|alignas)\s*\([^()]*\)\s*)?"
+    r"([^;()\[\]]+?)\s*\b(\w+)\s*\[\s*\]\s*;"
 )
 
 
@@ -36,107 +38,145 @@ class EmulatorError(RuntimeError):
     """A kernel that cannot be compiled, or that made a mistake while it ran."""
 
 
-def cache_folder() -> Path:
-    """Where built kernels are kept: `$TAPEGRAD_CACHE_DIR`, or tapegrad's folder in the user's cache."""
-    own = os.environ.get("TAPEGRAD_CACHE_DIR")
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(own) if own else Path(base) / "tapegrad"
-    return folder / "emulator"
+class Build(NamedTuple):
+    """What to build: the kernels `names` of a text."""
+
+    text: str
+    names: Sequence[str]
+    filename: str = "kernel.cu"
+    sanitizer: str | None = None
+    debug: bool = False
 
 
-def build_kernels(
-    text: str, names: Sequence[str], filename: str, sanitizer: str | None, debug: bool
-) -> Path:
-    """The shared library of the kernels `names` of a text; its entries are called `kernel_0`, ..."""
-    compiler = _compiler()
-    flags = _flags(sanitizer, debug)
-    runtime = _runtime(compiler, sanitizer)
-    header = _precompiled_header(compiler, flags)
-    unit = _translation_unit(text, names, filename)
+def build(wanted: Build) -> Path:
+    """The shared library of some kernels, whose entries are called `kernel_0`, `kernel_1`, ...
 
-    def build(work: Path, target: Path) -> None:
+    Raises:
+        EmulatorError: with g++'s messages, if it rejects the text; or if there is no g++.
+    """
+    flags = _FLAGS + (_DEBUG if wanted.debug else _OPTIMIZED)
+    if wanted.sanitizer is not None:
+        flags += (f"-fsanitize={wanted.sanitizer}",)
+    runtime = _runtime(wanted.sanitizer)
+    header = _precompiled_header(flags)
+    unit = _translation_unit(wanted)
+
+    def make(work: Path, target: Path) -> None:
         source = work / "kernel.cpp"
         source.write_text(unit)
-        _run(compiler, *flags, "-include", header, "-shared", source, runtime, "-o", target)
+        compiled = _compile(*flags, "-include", header, "-shared", source, runtime, "-o", target)
+        if compiled.returncode:
+            raise EmulatorError(f"{wanted.filename} does not compile:\n{compiled.stderr}")
 
-    return _kept(".so", (compiler, *flags, str(runtime), str(header), unit), build)
+    return _kept(".so", (flags, str(runtime), str(header), unit), make)
 
 
-def _translation_unit(text: str, names: Sequence[str], filename: str) -> str:
-    text = _DYNAMIC_SHARED.sub(_pointer_to_dynamic_shared, text)
-    entries = "\n".join(f"TAPEGRAD_ENTRY(kernel_{i}, {name})" for i, name in enumerate(names))
-    # In an unnamed namespace unused functions are never compiled, and the shared arrays of templates
-    # and of plain functions may lie in one section.
-    return f'namespace {{\n#line 1 "{filename}"\n{text}\n}}\n#line 1 "entries of {filename}"\n{entries}\n'
+def build_all(wanted: Iterable[Build]) -> list[Path]:
+    """Builds many at a time, as many as there are processors."""
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        return list(pool.map(build, wanted))
+
+
+def sanitizer_library(sanitizer: str) -> Path | None:
+    """The library of `"address"` or `"thread"` that a process must preload; None if missing."""
+    name = {"address": "libasan.so", "thread": "libtsan.so"}[sanitizer]
+    command = [_compiler()[0], f"-print-file-name={name}"]
+    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    return Path(found).resolve() if os.path.isabs(found) else None
+
+
+def _translation_unit(wanted: Build) -> str:
+    text = _DYNAMIC_SHARED.sub(_pointer_to_dynamic_shared, wanted.text)
+    entries = "".join(
+        f"TAPEGRAD_ENTRY(kernel_{i}, {name})\n" for i, name in enumerate(wanted.names)
+    )
+    # In an unnamed namespace, what is not used is not compiled, and the shared arrays of templates
+    # may lie in one section with those of plain functions.
+    return (
+        f'namespace {{\n#line 1 "{wanted.filename}"\n{text}\n}}\n'
+        f'#line 1 "kernels asked for in {wanted.filename}"\n{entries}'
+    )
 
 
 def _pointer_to_dynamic_shared(found: re.Match[str]) -> str:
-    kind, name = found[2], found[3]
+    kind, name = found.groups()
     lines = "\n" * found[0].count("\n")
     return f"{kind}* {name} = reinterpret_cast<{kind}*>(emulator::dynamic_shared);{lines}"
 
 
-def _flags(sanitizer: str | None, debug: bool) -> tuple[str, ...]:
-    if sanitizer not in (None, *SANITIZERS):
-        raise ValueError(f"a sanitizer is one of {SANITIZERS} or None, got {sanitizer!r}")
-    flags = _FLAGS + (_DEBUG if debug else _OPTIMIZED)
-    return flags if sanitizer is None else (*flags, f"-fsanitize={sanitizer}")
-
-
-def _runtime(compiler: str, sanitizer: str | None) -> Path:
-    parts = [(HEADERS / name).read_text() for name in ("keywords.hpp", "block.hpp", "runtime.cpp")]
+def _runtime(sanitizer: str | None) -> Path:
     flags: tuple[str, ...] = (*_FLAGS, "-O2", "-g1", "-fno-tree-loop-distribute-patterns")
-    if sanitizer:
+    if sanitizer is not None:
         flags += (f"-DTAPEGRAD_{sanitizer.upper()}",)
 
-    def build(work: Path, target: Path) -> None:
-        _run(compiler, *flags, "-shared", HEADERS / "runtime.cpp", "-o", target)
+    def make(work: Path, target: Path) -> None:
+        sources = _HERE / "runtime.cpp", _HERE / "special.cpp"
+        _compile(*flags, "-shared", *sources, "-o", target).check_returncode()
 
-    return _kept(".so", (compiler, *flags, *parts), build)
+    return _kept(".so", ("runtime", flags), make)
 
 
-def _precompiled_header(compiler: str, flags: tuple[str, ...]) -> Path:
-    """A header beside its precompiled form, which g++ takes when the flags are the same."""
-    parts = [path.read_text() for path in sorted(HEADERS.glob("*.hpp"))]
+def _precompiled_header(flags: tuple[str, ...]) -> Path:
+    """A header with its precompiled form beside it, which g++ takes if the flags are the same."""
 
-    def build(work: Path, target: Path) -> None:
+    def make(work: Path, target: Path) -> None:
         target.mkdir()
         header = target / "cuda.hpp"
-        header.write_text(f'#include "{HEADERS / "cuda.hpp"}"\n')
-        _run(compiler, *flags, "-x", "c++-header", header, "-o", target / "cuda.hpp.gch")
+        header.write_text(f'#include "{_HERE / "cuda.hpp"}"\n')
+        _compile(*flags, "-x", "c++-header", header, "-o", f"{header}.gch").check_returncode()
 
-    return _kept("", (compiler, *flags, *parts), build) / "cuda.hpp"
+    return _kept("", ("header", flags), make) / "cuda.hpp"
 
 
-def _kept(suffix: str, parts: Sequence[str], build: object) -> Path:
-    digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
-    folder = cache_folder()
-    target = folder / f"{digest}{suffix}"
-    if target.exists():
-        return target
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as work:
-        made = Path(work) / f"made{suffix}"
-        build(Path(work), made)  # type: ignore[operator]
-        try:
-            made.rename(target)
-        except OSError:
-            if not target.exists():  # another process was quicker
-                raise
+def _kept(suffix: str, parts: tuple[object, ...], make: Callable[[Path, Path], None]) -> Path:
+    """The path of what `make(work, target)` makes of `parts`, made now if it was not yet."""
+    name = cache.key(parts, _compiler(), _own_sources())
+    target = _writable(cache.folder() / "emulator") / f"{name}{suffix}"
+    if not target.exists():
+        with tempfile.TemporaryDirectory(dir=target.parent) as work:
+            made = Path(work) / f"made{suffix}"
+            make(Path(work), made)
+            try:
+                made.rename(target)
+            except OSError:
+                if not target.exists():  # no other process was quicker
+                    raise
     return target
 
 
 @functools.cache
-def _compiler() -> str:
+def _writable(folder: Path) -> Path:
+    """`folder`, or where it cannot be written, one that lasts as long as the process."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        return Path(_temporary().name)
+    return folder
+
+
+@functools.cache
+def _temporary() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="tapegrad")
+
+
+@functools.cache
+def _own_sources() -> str:
+    return cache.key([path.read_text() for path in sorted(_HERE.glob("*.[hc]pp"))], str(_HERE))
+
+
+@functools.cache
+def _compiler() -> tuple[str, str]:
+    """The path of g++ and its version."""
     found = shutil.which("g++")
     if found is None:
         raise EmulatorError("the emulator compiles kernels with g++, which is not installed")
     version = subprocess.run([found, "--version"], capture_output=True, text=True, check=True)
-    return f"{found}\0{version.stdout.splitlines()[0]}"
+    return found, version.stdout.splitlines()[0]
 
 
-def _run(compiler: str, *arguments: object) -> None:
-    command = [compiler.split("\0")[0], *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise EmulatorError(f"g++ rejects the kernel:\n{done.stderr}")
+def _compile(*arguments: object) -> subprocess.CompletedProcess[str]:
+    # A sanitizer that is preloaded into this process would be into the compiler too.
+    environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
+    command = [_compiler()[0], *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env=environment)

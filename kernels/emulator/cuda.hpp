@@ -3,6 +3,7 @@
 
 #include "atomics.hpp"
 #include "block.hpp"
+#include "intrinsics.hpp"
 #include "keywords.hpp"
 #include "math.hpp"
 #include "warp.hpp"
@@ -10,8 +11,6 @@
 namespace emulator {
 
 // Calls a kernel with the values that its argument block points to.
-template <class T> struct Parameter { using Stored = T; };
-template <class T> struct Parameter<const T> { using Stored = T; };
 template <class T> static inline T argument(void* address) {
     alignas(T) unsigned char copy[sizeof(T)];  // a block need not be aligned as the type is
     __builtin_memcpy(copy, address, sizeof(T));
@@ -23,7 +22,7 @@ template <int... I> struct Count<0, I...> { using Up = Indices<I...>; };
 
 template <class... T, int... I>
 static inline void call(void (*kernel)(T...), void** arguments, Indices<I...>) {
-    kernel(argument<typename Parameter<T>::Stored>(arguments[I])...);
+    kernel(argument<T>(arguments[I])...);
 }
 template <class... T> static inline void call(void (*kernel)(T...), void** arguments) {
     call(kernel, arguments, typename Count<sizeof...(T)>::Up{});

@@ -1,47 +1,19 @@
-// Mathematics and intrinsics of CUDA. The functions are glibc's, by GCC's built-in names; the fast
-// ones (`__expf`, ...) are as exact here as the others, so their error has to be shown on a GPU.
+// Mathematics of CUDA: the functions of glibc, under the names and for the types that CUDA has.
+//
+// float and double only, as NVRTC has it: exp(3) is ambiguous there and therefore here. The fast ones
+// (`__expf`, ...) are as exact as the others here; their error has to be shown on a GPU.
 #pragma once
 
 #include "keywords.hpp"
 
-// name(float), name(double) and namef(float), as CUDA declares them.
 #define TAPEGRAD_UNARY(name)                                                                      \
     static inline float name##f(float x) { return __builtin_##name##f(x); }                       \
     static inline float name(float x) { return __builtin_##name##f(x); }                          \
-    static inline double name(double x) { return __builtin_##name(x); }                           \
-    template <class T> static inline emulator::IfInteger<T, double> name(T x) {                   \
-        return __builtin_##name((double)x);                                                       \
-    }
+    static inline double name(double x) { return __builtin_##name(x); }
 #define TAPEGRAD_BINARY(name)                                                                     \
     static inline float name##f(float x, float y) { return __builtin_##name##f(x, y); }           \
     static inline float name(float x, float y) { return __builtin_##name##f(x, y); }              \
-    static inline double name(double x, double y) { return __builtin_##name(x, y); }              \
-    static inline double name(float x, double y) { return __builtin_##name(x, y); }               \
-    static inline double name(double x, float y) { return __builtin_##name(x, y); }               \
-    template <class T> static inline emulator::IfInteger<T, double> name(double x, T y) {         \
-        return __builtin_##name(x, (double)y);                                                    \
-    }                                                                                             \
-    template <class T> static inline emulator::IfInteger<T, double> name(T x, double y) {         \
-        return __builtin_##name((double)x, y);                                                    \
-    }
-
-namespace emulator {
-template <class T, class Result> struct OnlyInteger {};
-template <class Result> struct OnlyInteger<int, Result> { using type = Result; };
-template <class Result> struct OnlyInteger<unsigned, Result> { using type = Result; };
-template <class Result> struct OnlyInteger<long, Result> { using type = Result; };
-template <class Result> struct OnlyInteger<unsigned long, Result> { using type = Result; };
-template <class Result> struct OnlyInteger<long long, Result> { using type = Result; };
-template <class Result> struct OnlyInteger<unsigned long long, Result> { using type = Result; };
-template <class T, class Result> using IfInteger = typename OnlyInteger<T, Result>::type;
-
-template <class To, class From> static inline To bits(From from) {
-    static_assert(sizeof(To) == sizeof(From));
-    To to;
-    __builtin_memcpy(&to, &from, sizeof to);
-    return to;
-}
-}  // namespace emulator
+    static inline double name(double x, double y) { return __builtin_##name(x, y); }
 
 TAPEGRAD_UNARY(acos)
 TAPEGRAD_UNARY(acosh)
@@ -125,7 +97,18 @@ static inline float rsqrtf(float x) { return 1 / __builtin_sqrtf(x); }
 static inline float rsqrt(float x) { return 1 / __builtin_sqrtf(x); }
 static inline double rsqrt(double x) { return 1 / __builtin_sqrt(x); }
 static inline float rcbrtf(float x) { return 1 / __builtin_cbrtf(x); }
+static inline float rcbrt(float x) { return 1 / __builtin_cbrtf(x); }
 static inline double rcbrt(double x) { return 1 / __builtin_cbrt(x); }
+static inline float nanf(const char*) { return __builtin_nanf(""); }
+static inline double nan(const char*) { return __builtin_nan(""); }
+static inline float norm3df(float x, float y, float z) {
+    return __builtin_hypotf(__builtin_hypotf(x, y), z);
+}
+static inline double norm3d(double x, double y, double z) {
+    return __builtin_hypot(__builtin_hypot(x, y), z);
+}
+static inline float rnorm3df(float x, float y, float z) { return 1 / norm3df(x, y, z); }
+static inline double rnorm3d(double x, double y, double z) { return 1 / norm3d(x, y, z); }
 static inline float rhypotf(float x, float y) { return 1 / __builtin_hypotf(x, y); }
 static inline double rhypot(double x, double y) { return 1 / __builtin_hypot(x, y); }
 static inline double sinpi(double x) {
@@ -192,6 +175,7 @@ static inline double max(double x, float y) { return __builtin_fmax(x, y); }
 namespace emulator {
 double inverse_error_function(double x);
 double inverse_normal(double p);
+double scaled_erfc(double x);
 double bessel_i0(double x);
 double bessel_i1(double x);
 }  // namespace emulator
@@ -203,10 +187,7 @@ static inline double erfcinv(double x) {
 static inline double normcdf(double x) {
     return __builtin_erfc(-x * 0.70710678118654752440) / 2;
 }
-static inline double erfcx(double x) {
-    return x < 25 ? __builtin_exp(x * x) * __builtin_erfc(x)
-                  : 0.56418958354775628695 / x * (1 - 0.5 / (x * x));
-}
+static inline double erfcx(double x) { return emulator::scaled_erfc(x); }
 static inline double cyl_bessel_i0(double x) { return emulator::bessel_i0(x); }
 static inline double cyl_bessel_i1(double x) { return emulator::bessel_i1(x); }
 #define TAPEGRAD_THROUGH_DOUBLE(name)                                                             \
@@ -229,6 +210,7 @@ static inline float __log10f(float x) { return __builtin_log10f(x); }
 static inline float __powf(float x, float y) { return __builtin_powf(x, y); }
 static inline float __sinf(float x) { return __builtin_sinf(x); }
 static inline float __cosf(float x) { return __builtin_cosf(x); }
+static inline float __tanhf(float x) { return __builtin_tanhf(x); }
 static inline float __tanf(float x) { return __builtin_tanf(x); }
 static inline void __sincosf(float x, float* s, float* c) { __builtin_sincosf(x, s, c); }
 static inline float __fdividef(float x, float y) { return x / y; }
@@ -249,87 +231,3 @@ static inline double __ddiv_rn(double x, double y) { return x / y; }
 static inline double __dsqrt_rn(double x) { return __builtin_sqrt(x); }
 static inline double __fma_rn(double x, double y, double z) { return __builtin_fma(x, y, z); }
 
-static inline int __popc(unsigned x) { return __builtin_popcount(x); }
-static inline int __popcll(unsigned long long x) { return __builtin_popcountll(x); }
-static inline int __clz(int x) { return x ? __builtin_clz((unsigned)x) : 32; }
-static inline int __clzll(long long x) {
-    return x ? __builtin_clzll((unsigned long long)x) : 64;
-}
-static inline int __ffs(int x) { return __builtin_ffs(x); }
-static inline int __ffsll(long long x) { return __builtin_ffsll(x); }
-static inline unsigned __brev(unsigned x) {
-    unsigned reversed = 0;
-    for (int i = 0; i < 32; i++) reversed |= (x >> i & 1) << (31 - i);
-    return reversed;
-}
-static inline unsigned __byte_perm(unsigned x, unsigned y, unsigned selector) {
-    unsigned long long both = (unsigned long long)y << 32 | x;
-    unsigned result = 0;
-    for (int i = 0; i < 4; i++) {
-        unsigned choice = selector >> (4 * i) & 15;
-        unsigned byte = (unsigned)(both >> (8 * (choice & 7))) & 255;
-        result |= (choice & 8 ? (byte & 128 ? 255u : 0u) : byte) << (8 * i);
-    }
-    return result;
-}
-static inline unsigned __funnelshift_l(unsigned low, unsigned high, unsigned shift) {
-    return (unsigned)(((unsigned long long)high << 32 | low) << (shift & 31) >> 32);
-}
-static inline unsigned __funnelshift_r(unsigned low, unsigned high, unsigned shift) {
-    return (unsigned)(((unsigned long long)high << 32 | low) >> (shift & 31));
-}
-static inline unsigned __umulhi(unsigned x, unsigned y) {
-    return (unsigned)((unsigned long long)x * y >> 32);
-}
-static inline int __mulhi(int x, int y) { return (int)((long long)x * y >> 32); }
-static inline unsigned long long __umul64hi(unsigned long long x, unsigned long long y) {
-    return (unsigned long long)((unsigned __int128)x * y >> 64);
-}
-static inline long long __mul64hi(long long x, long long y) {
-    return (long long)((__int128)x * y >> 64);
-}
-static inline int __mul24(int x, int y) { return (x << 8 >> 8) * (y << 8 >> 8); }
-
-static inline unsigned __float_as_uint(float x) { return emulator::bits<unsigned>(x); }
-static inline int __float_as_int(float x) { return emulator::bits<int>(x); }
-static inline float __uint_as_float(unsigned x) { return emulator::bits<float>(x); }
-static inline float __int_as_float(int x) { return emulator::bits<float>(x); }
-static inline long long __double_as_longlong(double x) { return emulator::bits<long long>(x); }
-static inline double __longlong_as_double(long long x) { return emulator::bits<double>(x); }
-static inline int __double2hiint(double x) { return (int)(__double_as_longlong(x) >> 32); }
-static inline int __double2loint(double x) { return (int)__double_as_longlong(x); }
-static inline double __hiloint2double(int high, int low) {
-    return __longlong_as_double((long long)high << 32 | (unsigned)low);
-}
-static inline int __float2int_rn(float x) { return (int)__builtin_rintf(x); }
-static inline int __float2int_rz(float x) { return (int)x; }
-static inline int __float2int_rd(float x) { return (int)__builtin_floorf(x); }
-static inline int __float2int_ru(float x) { return (int)__builtin_ceilf(x); }
-static inline unsigned __float2uint_rn(float x) { return (unsigned)__builtin_rintf(x); }
-static inline unsigned __float2uint_rz(float x) { return (unsigned)x; }
-static inline float __int2float_rn(int x) { return (float)x; }
-static inline float __uint2float_rn(unsigned x) { return (float)x; }
-static inline float __double2float_rn(double x) { return (float)x; }
-
-// Loads and stores with cache hints.
-#define TAPEGRAD_LOAD(name)                                                                       \
-    template <class T> static inline T name(const T* address) { return *address; }
-TAPEGRAD_LOAD(__ldg)
-TAPEGRAD_LOAD(__ldca)
-TAPEGRAD_LOAD(__ldcg)
-TAPEGRAD_LOAD(__ldcs)
-TAPEGRAD_LOAD(__ldcv)
-TAPEGRAD_LOAD(__ldlu)
-#undef TAPEGRAD_LOAD
-#define TAPEGRAD_STORE(name)                                                                      \
-    template <class T> static inline void name(T* address, T value) { *address = value; }
-TAPEGRAD_STORE(__stcg)
-TAPEGRAD_STORE(__stcs)
-TAPEGRAD_STORE(__stwb)
-TAPEGRAD_STORE(__stwt)
-#undef TAPEGRAD_STORE
-
-static inline size_t __cvta_generic_to_shared(const void* address) { return (size_t)address; }
-static inline void __nanosleep(unsigned) {}
-static inline long long clock64() { return __builtin_ia32_rdtsc(); }
-static inline int clock() { return (int)clock64(); }

@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Sequence
 
-from tapegrad.kernels.emulator.building import EmulatorError, build_kernels
+from tapegrad.kernels.emulator.building import SANITIZERS, Build, EmulatorError, build
 
 Dim3 = tuple[int, int, int]
 
@@ -24,7 +24,7 @@ class EmulatedModule:
             `extern "C"` names.
         filename: what messages call the text.
         sanitizer: `"address"`, `"thread"` or None; by default what the environment variable
-            TAPEGRAD_SANITIZER says. The sanitizer's library must be loaded into the process first.
+            TAPEGRAD_SANITIZER says. The process must have been started for it (`sanitizing`).
         debug: compile without optimisation and with all that a debugger wants to know.
 
     Raises:
@@ -41,7 +41,8 @@ class EmulatedModule:
         debug: bool = False,
     ) -> None:
         sanitizer = sanitizer or os.environ.get("TAPEGRAD_SANITIZER") or None
-        library = ctypes.CDLL(str(build_kernels(text, names, filename, sanitizer, debug)))
+        _check_loaded(sanitizer)
+        library = ctypes.CDLL(str(build(Build(text, names, filename, sanitizer, debug))))
         self._entries = {}
         for i, name in enumerate(names):
             entry = getattr(library, f"kernel_{i}")
@@ -71,3 +72,16 @@ class EmulatedModule:
             error = self._entries[name](arguments, _Three(*grid), _Three(*block), shared, order)
         if error:
             raise EmulatorError(f"{name}: {error.decode()}")
+
+
+def _check_loaded(sanitizer: str | None) -> None:
+    if sanitizer is None:
+        return
+    if sanitizer not in SANITIZERS:
+        raise ValueError(f"the sanitizers are {' and '.join(SANITIZERS)}, got {sanitizer!r}")
+    symbol = {"address": "__asan_init", "thread": "__tsan_init"}[sanitizer]
+    if not hasattr(ctypes.CDLL(None), symbol):
+        raise EmulatorError(
+            f"this process was not started under the {sanitizer} sanitizer: start it with "
+            f"python -m tapegrad.kernels.emulator.sanitizing {sanitizer} COMMAND ..."
+        )

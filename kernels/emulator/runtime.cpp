@@ -9,7 +9,6 @@
 // ThreadSanitizer which waits order memory: barriers and __syncwarp, and nothing else.
 #include "block.hpp"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -63,11 +62,6 @@ tapegrad_switch_stack:
 
 namespace emulator {
 
-double inverse_error_function(double x);  // declared for kernels in math.hpp
-double inverse_normal(double p);
-double bessel_i0(double x);
-double bessel_i1(double x);
-
 constexpr int most_threads = 1024;
 constexpr size_t stack_bytes = 256 << 10, guard_bytes = 4096;
 constexpr unsigned most_shared = 227 << 10;
@@ -108,6 +102,7 @@ static Fiber fibers[most_threads], host;
 static int threads, order[most_threads], rank[most_threads];
 static const Launch* request;
 static char error[1024];
+static bool failed_before;  // the launch before was given up in the middle
 static int barrier_count;
 static char barrier_tokens[2], start_token, end_token;
 static unsigned barriers;
@@ -310,7 +305,7 @@ static void new_stack(Fiber& fiber) {
         fiber.stack = memory + guard_bytes;
     }
 #ifdef TAPEGRAD_ADDRESS
-    __asan_unpoison_memory_region(fiber.stack, stack_bytes);  // frames of a launch that failed
+    if (failed_before) __asan_unpoison_memory_region(fiber.stack, stack_bytes);  // its old frames
 #endif
 #ifdef TAPEGRAD_THREAD
     if (!fiber.sanitizer_fiber) fiber.sanitizer_fiber = __tsan_create_fiber(unordered);
@@ -422,6 +417,7 @@ static void run_block() {
 
 const char* launch(const Launch& what) {
     request = &what;
+    failed_before = error[0];
     error[0] = 0;
     current = &host;
     grid_size = dim3(what.grid[0], what.grid[1], what.grid[2]);
@@ -455,61 +451,5 @@ const char* launch(const Launch& what) {
     fflush(stdout);  // what the kernel printed
     return error[0] ? error : nullptr;
 }
-
-// ---- special functions -------------------------------------------------------------------------
-
-// Acklam's rational approximation, then two steps of Halley's method.
-double inverse_normal(double p) {
-    if (!(p > 0 && p < 1)) return p == 0 ? -INFINITY : p == 1 ? INFINITY : NAN;
-    if (p > 0.5) return -inverse_normal(1 - p);
-    static const double a[] = {-3.969683028665376e+01, 2.209460984245205e+02, -2.759285104469687e+02,
-                               1.383577518672690e+02,  -3.066479806614716e+01, 2.506628277459239e+00};
-    static const double b[] = {-5.447609879822406e+01, 1.615858368580409e+02, -1.556989798598866e+02,
-                               6.680131188771972e+01, -1.328068155288572e+01};
-    static const double c[] = {-7.784894002430293e-03, -3.223964580411365e-01, -2.400758277161838e+00,
-                               -2.549732539343734e+00, 4.374664141464968e+00,  2.938163982698783e+00};
-    static const double d[] = {7.784695709041462e-03, 3.224671290700398e-01, 2.445134137142996e+00,
-                               3.754408661907416e+00};
-    double x;
-    if (p < 0.02425) {
-        double q = ::sqrt(-2 * ::log(p));
-        x = (((((c[0] * q + c[1]) * q + c[2]) * q + c[3]) * q + c[4]) * q + c[5]) /
-            ((((d[0] * q + d[1]) * q + d[2]) * q + d[3]) * q + 1);
-    } else {
-        double q = p - 0.5, r = q * q;
-        x = (((((a[0] * r + a[1]) * r + a[2]) * r + a[3]) * r + a[4]) * r + a[5]) * q /
-            (((((b[0] * r + b[1]) * r + b[2]) * r + b[3]) * r + b[4]) * r + 1);
-    }
-    for (int i = 0; i < 2; i++) {
-        double e = ::erfc(-x * M_SQRT1_2) / 2 - p, u = e * ::sqrt(2 * M_PI) * ::exp(x * x / 2);
-        x -= u / (1 + x * u / 2);
-    }
-    return x;
-}
-
-double inverse_error_function(double x) {
-    if (::fabs(x) > 0.5) {
-        double tail = -inverse_normal((1 - ::fabs(x)) / 2) * M_SQRT1_2;
-        return x < 0 ? -tail : tail;
-    }
-    double y = x * 0.886226925452758;
-    for (int i = 0; i < 6; i++) {  // Newton's method; near 0 erf is nearly a line
-        y -= (::erf(y) - x) * 0.886226925452758 * ::exp(y * y);
-    }
-    return x == 0 ? x : y;
-}
-
-// The power series, all of whose terms have one sign.
-static double bessel(double x, int order) {
-    if (::fabs(x) > 720) return order && x < 0 ? -INFINITY : INFINITY;
-    double term = order ? x / 2 : 1, sum = 0;
-    for (int k = 1; ::fabs(term) > ::fabs(sum) * 1e-17; k++) {
-        sum += term;
-        term *= x * x / 4 / (k * (k + order));
-    }
-    return x == x ? sum : x;
-}
-double bessel_i0(double x) { return bessel(x, 0); }
-double bessel_i1(double x) { return bessel(x, 1); }
 
 }  // namespace emulator

@@ -8,38 +8,45 @@ static inline void __syncwarp(unsigned mask = ~0u, TAPEGRAD_PLACE) {
 }
 static inline unsigned __activemask() { return 1u << emulator::current->lane; }
 
-// A lane's partner in each kind of shuffle. A partner outside the segment is the lane itself.
-template <class T>
-static inline T __shfl_sync(unsigned mask, T value, int lane, int width = 32, TAPEGRAD_PLACE) {
-    int self = emulator::current->lane, segment = self & ~(width - 1);
-    int source = segment + (lane & (width - 1));
-    emulator::shuffle(mask, &value, sizeof(T), source, {"__shfl_sync", file, line});
-    return value;
+// A lane's partner in each kind of shuffle, within its segment of `width` lanes. Without a partner
+// it gets its own value.
+namespace emulator {
+static inline int partner_at(int self, int lane, int width) {
+    return (self & ~(width - 1)) + (lane & (width - 1));
 }
-template <class T>
-static inline T __shfl_up_sync(
-    unsigned mask, T value, unsigned delta, int width = 32, TAPEGRAD_PLACE) {
-    int self = emulator::current->lane, segment = self & ~(width - 1);
-    int source = self - (int)delta < segment ? self : self - (int)delta;
-    emulator::shuffle(mask, &value, sizeof(T), source, {"__shfl_up_sync", file, line});
-    return value;
+static inline int partner_above(int self, int delta, int width) {
+    return self + delta >= (self & ~(width - 1)) + width ? self : self + delta;
 }
-template <class T>
-static inline T __shfl_down_sync(
-    unsigned mask, T value, unsigned delta, int width = 32, TAPEGRAD_PLACE) {
-    int self = emulator::current->lane, end = (self & ~(width - 1)) + width;
-    int source = self + (int)delta >= end ? self : self + (int)delta;
-    emulator::shuffle(mask, &value, sizeof(T), source, {"__shfl_down_sync", file, line});
-    return value;
+static inline int partner_below(int self, int delta, int width) {
+    return self - delta < (self & ~(width - 1)) ? self : self - delta;
 }
-template <class T>
-static inline T __shfl_xor_sync(
-    unsigned mask, T value, int bits, int width = 32, TAPEGRAD_PLACE) {
-    int self = emulator::current->lane, end = (self & ~(width - 1)) + width;
-    int source = (self ^ bits) >= end ? self : self ^ bits;
-    emulator::shuffle(mask, &value, sizeof(T), source, {"__shfl_xor_sync", file, line});
-    return value;
+static inline int partner_across(int self, int bits, int width) {
+    return (self ^ bits) >= (self & ~(width - 1)) + width ? self : self ^ bits;
 }
+}  // namespace emulator
+
+#define TAPEGRAD_SHUFFLE(name, partner, index_type, type)                                         \
+    static inline type name(                                                                      \
+        unsigned mask, type value, index_type index, int width = 32, TAPEGRAD_PLACE) {            \
+        int source = emulator::partner(emulator::current->lane, (int)index, width);               \
+        emulator::shuffle(mask, &value, sizeof value, source, {#name, file, line});               \
+        return value;                                                                             \
+    }
+#define TAPEGRAD_SHUFFLES(type)                                                                   \
+    TAPEGRAD_SHUFFLE(__shfl_sync, partner_at, int, type)                                          \
+    TAPEGRAD_SHUFFLE(__shfl_up_sync, partner_below, unsigned, type)                               \
+    TAPEGRAD_SHUFFLE(__shfl_down_sync, partner_above, unsigned, type)                             \
+    TAPEGRAD_SHUFFLE(__shfl_xor_sync, partner_across, int, type)
+TAPEGRAD_SHUFFLES(int)
+TAPEGRAD_SHUFFLES(unsigned)
+TAPEGRAD_SHUFFLES(long)
+TAPEGRAD_SHUFFLES(unsigned long)
+TAPEGRAD_SHUFFLES(long long)
+TAPEGRAD_SHUFFLES(unsigned long long)
+TAPEGRAD_SHUFFLES(float)
+TAPEGRAD_SHUFFLES(double)
+#undef TAPEGRAD_SHUFFLES
+#undef TAPEGRAD_SHUFFLE
 
 namespace emulator {
 static inline unsigned ballot(unsigned mask, bool predicate, Place place) {
@@ -73,15 +80,24 @@ static inline int __any_sync(unsigned mask, int predicate, TAPEGRAD_PLACE) {
 static inline int __all_sync(unsigned mask, int predicate, TAPEGRAD_PLACE) {
     return emulator::ballot(mask, !predicate, {"__all_sync", file, line}) == 0;
 }
-template <class T>
-static inline unsigned __match_any_sync(unsigned mask, T value, TAPEGRAD_PLACE) {
-    T all[32];
-    emulator::gather(mask, &value, sizeof value, all, {"__match_any_sync", file, line});
-    unsigned equal = 0;
-    for (int lane = 0; lane < 32; lane++)
-        if (mask >> lane & 1 && all[lane] == value) equal |= 1u << lane;
-    return equal;
-}
+#define TAPEGRAD_MATCH(type)                                                                      \
+    static inline unsigned __match_any_sync(unsigned mask, type value, TAPEGRAD_PLACE) {          \
+        type all[32];                                                                             \
+        emulator::gather(mask, &value, sizeof value, all, {"__match_any_sync", file, line});      \
+        unsigned equal = 0;                                                                       \
+        for (int lane = 0; lane < 32; lane++)                                                     \
+            if (mask >> lane & 1 && all[lane] == value) equal |= 1u << lane;                      \
+        return equal;                                                                             \
+    }
+TAPEGRAD_MATCH(int)
+TAPEGRAD_MATCH(unsigned)
+TAPEGRAD_MATCH(long)
+TAPEGRAD_MATCH(unsigned long)
+TAPEGRAD_MATCH(long long)
+TAPEGRAD_MATCH(unsigned long long)
+TAPEGRAD_MATCH(float)
+TAPEGRAD_MATCH(double)
+#undef TAPEGRAD_MATCH
 
 #define TAPEGRAD_REDUCE(name, type, expression)                                                   \
     static inline type name(unsigned mask, type value, TAPEGRAD_PLACE) {                          \
