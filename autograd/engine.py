@@ -228,6 +228,8 @@ class Gate:
     cuda       of a pointwise gate, the output as a CUDA C++ expression of inputs and params; `T` is
                the type computed with, `R` that of the output
     headers    the files of `kernels/cuda` that the expression needs
+    wholes     params that are whole numbers of 64 bits and differ from call to call (a seed):
+               arguments of the kernel, where other whole numbers are part of its text
     slopes     for each input, the derivative of the output as a formula of the inputs and `out`
     pointwise  each element of the output depends on one element of each input alone
     fresh      every gradient that backward returns is a new array that nothing else holds, so that
@@ -244,6 +246,7 @@ class Gate:
     symbol: ClassVar[str] = ""
     cuda: ClassVar[str] = ""
     headers: ClassVar[tuple[str, ...]] = ()
+    wholes: ClassVar[tuple[str, ...]] = ()
     slopes: ClassVar[dict[str, str]] = {}
     pointwise: ClassVar[bool] = False
     fresh: ClassVar[bool] = False

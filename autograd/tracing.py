@@ -217,7 +217,10 @@ def _result_dtype(gate: Gate, inputs: Sequence[Any], params: dict[str, Any]) -> 
     kinds = tuple(
         (Scalar, None) if type(i) is Scalar else (type(i), getattr(i, "dtype", i)) for i in inputs
     )
-    chosen = tuple((k, type(v), 1.5 if type(v) is Scalar else v) for k, v in params.items())
+    chosen = tuple(
+        (k, type(v), v if type(v) is not Scalar else 1 if k in gate.wholes else 1.5)
+        for k, v in params.items()
+    )
     return _tried(gate, kinds, chosen)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ctypes
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,6 +34,7 @@ Ints = tuple[int, ...]
 
 THREADS = 256
 MOST_BLOCKS = 1 << 16
+MOST_PLANS = 1 << 12  # that a program keeps, where shapes never repeat
 ACCESS_BYTES = 16  # the widest load and store there is
 
 STORED = {
@@ -51,7 +52,13 @@ STORED = {
     "float32": "float",
     "float64": "double",
 }
-_ARGUMENTS = {"float": ctypes.c_float, "double": ctypes.c_double, "long long": ctypes.c_longlong}
+_WHOLE = "unsigned long long"
+_ARGUMENTS = {
+    "float": ctypes.c_float,
+    "double": ctypes.c_double,
+    "long long": ctypes.c_longlong,
+    _WHOLE: ctypes.c_ulonglong,
+}
 
 
 def stored_type(dtype: np.dtype) -> str:
@@ -64,6 +71,11 @@ def computed_type(dtype: np.dtype) -> str:
     return "float" if dtype.name in ("float16", "bfloat16") else STORED[dtype.name]
 
 
+def conversion(kind: str) -> str:
+    """A type as it stands before `(x)` to convert: `float(x)`, but `(long long)(x)`."""
+    return f"({kind})" if " " in kind or kind == "short" else kind
+
+
 # From steps to C++
 
 
@@ -72,6 +84,8 @@ def literal(value: Any, kind: str) -> str:
 
     >>> literal(0.1, "float"), literal(-2, "double"), literal(float("inf"), "float")
     ('0.1f', '(-2.0)', '__int_as_float(0x7f800000)')
+    >>> literal(3, "int"), literal(3, "signed char")
+    ('3', '((signed char)3)')
     """
     if kind == "bool" or isinstance(value, bool):
         return "true" if value else "false"
@@ -80,7 +94,8 @@ def literal(value: Any, kind: str) -> str:
         if number == -(2**63):
             return "(-9223372036854775807LL - 1)"
         text = f"{number}" + ("" if abs(number) < 2**31 else "LL" if number < 2**63 else "ULL")
-        return f"({text})" if number < 0 else text
+        text = f"({text})" if number < 0 else text
+        return text if kind == "int" else f"({conversion(kind)}{text})"
     single = kind == "float"
     with np.errstate(over="ignore"):
         number = np.float32(value) if single else np.float64(value)
@@ -98,11 +113,12 @@ def scalar_types(program: Program) -> list[str]:
     found: list[set[str]] = [set() for _ in program.scalars]
     for step in program.steps:
         kind = _arguments_type(program, step)
-        for what in (*step.operands, *step.params.values()):
+        for name, what in [*(("", o) for o in step.operands), *step.params.items()]:
             if type(what) is ScalarValue:
                 real = kind in ("float", "double")
-                found[what.number].add(kind if real else "long long")
-    order = ("double", "float", "long long")
+                whole = name in step.gate.wholes
+                found[what.number].add(_WHOLE if whole else kind if real else "long long")
+    order = (_WHOLE, "double", "float", "long long")
     return [next((t for t in order if t in kinds), "float") for kinds in found]
 
 
@@ -121,14 +137,14 @@ def _arguments_type(program: Program, step: Step) -> str:
 def _line(program: Program, step: Step, number: int, scalars: Sequence[str]) -> str:
     """The statement of one step."""
     kind = _arguments_type(program, step)
-    names: dict[str, str] = {"T": kind, "R": computed_type(step.dtype)}
+    names: dict[str, str] = {"T": conversion(kind), "R": conversion(computed_type(step.dtype))}
 
     def spelled(what: Any, wanted: str) -> str:
         if type(what) is Value:
             return f"v{what.number}"
         if type(what) is ScalarValue:
             text = f"s{what.number}"
-            return text if scalars[what.number] == wanted else f"{wanted}({text})"
+            return text if scalars[what.number] == wanted else f"{conversion(wanted)}({text})"
         return literal(what, wanted)
 
     params: dict[str, Any] = {}
@@ -140,8 +156,9 @@ def _line(program: Program, step: Step, number: int, scalars: Sequence[str]) -> 
     for name, what in step.params.items():
         params[name] = what
         if type(what) in (ScalarValue, bool, int, float):
-            whole = type(what) is int
-            names[name] = spelled(what, "int" if whole else kind)
+            real = kind if kind in ("float", "double") else "double"
+            whole = _WHOLE if name in step.gate.wholes else "int" if type(what) is int else real
+            names[name] = spelled(what, whole)
     first = next((program.dtype(o.number) for o in step.operands if type(o) is Value), step.dtype)
     text = step.gate.cuda_for(first, params)
     if not text:
@@ -355,11 +372,7 @@ def run(xp: Any, program: Program, arrays: Sequence[Array], scalars: Sequence[An
         ValueError: if the shapes do not broadcast.
     """
     pointers = [array.data.ptr for array in arrays]
-    key = tuple([(a.shape, a.strides) for a in arrays])
-    aligned = not any(p % ACCESS_BYTES for p in pointers)
-    plans = program.plans.get((key, aligned))
-    if plans is None:
-        plans = program.plans[key, aligned] = list(_plans(program, arrays, aligned))
+    plans = _plans(program, arrays, pointers)
     if len(plans) == 1:
         return plans[0].run(xp, pointers, scalars)
     outputs: list[Array] = [None] * len(program.outputs)
@@ -367,6 +380,37 @@ def run(xp: Any, program: Program, arrays: Sequence[Array], scalars: Sequence[An
         for place, out in zip(plan.places, plan.run(xp, pointers, scalars), strict=True):
             outputs[place] = out
     return outputs
+
+
+def aligned_plan(program: Program, arrays: Sequence[Array]) -> _Plan | None:
+    """The launch for arrays of these layouts, if it is one alone and they are aligned."""
+    pointers = [array.data.ptr for array in arrays]
+    plans = _plans(program, arrays, pointers)
+    return plans[0] if len(plans) == 1 and not _low_bits(pointers) % ACCESS_BYTES else None
+
+
+def _low_bits(pointers: Sequence[int]) -> int:
+    low = 0
+    for pointer in pointers:
+        low |= pointer
+    return low
+
+
+def _plans(program: Program, arrays: Sequence[Array], pointers: Sequence[int]) -> list[_Plan]:
+    """The launches for arrays of these layouts: one for each shape among the outputs."""
+    aligned = not _low_bits(pointers) % ACCESS_BYTES
+    key = (aligned, *[(a.shape, a.strides) for a in arrays])
+    plans = program.plans.get(key)
+    if plans is None:
+        places: dict[Ints, list[int]] = {}
+        for place, sources in enumerate(program.sources):
+            shape = np.broadcast_shapes(*(arrays[i].shape for i in sources))
+            places.setdefault(shape, []).append(place)
+        plans = [_Plan(program, tuple(some), arrays, aligned) for some in places.values()]
+        if len(program.plans) >= MOST_PLANS:
+            program.plans.clear()
+        program.plans[key] = plans
+    return plans
 
 
 class _Plan:
@@ -386,7 +430,7 @@ class _Plan:
         strides = [
             broadcast_strides(a.shape, s, shape) for a, s in zip(used, elements, strict=True)
         ]
-        self.order = _memory_order(shape, strides)
+        self.order = None if _counts(self.program) else _memory_order(shape, strides)
         self.shape = shape if self.order is None else tuple(shape[d] for d in self.order)
         if self.order is not None:
             strides = [tuple(s[d] for d in self.order) for s in strides]
@@ -394,6 +438,8 @@ class _Plan:
         self.dtypes = [self.program.dtype(n) for n in self.program.outputs]
         self.size = math.prod(shape)
         self.launch = self._prepare(strides, aligned) if self.size else None
+        self.alone = self.launch is not None and self.every and len(self.dtypes) == 1
+        self.alone = self.alone and self.order is None
 
     def _prepare(self, strides: list[Ints], aligned: bool) -> Any:
         sizes, steps = collapse(self.shape, [_contiguous(self.shape), *strides])
@@ -410,6 +456,10 @@ class _Plan:
         return made.prepare((blocks, 1, 1), (THREADS, 1, 1), varying=types, constant=constant)
 
     def run(self, xp: Any, pointers: Sequence[int], scalars: Sequence[Any]) -> list[Array]:
+        if self.alone:
+            out = xp.empty(self.shape, self.dtypes[0])
+            self.launch(*pointers, out.data.ptr, *scalars)
+            return [out]
         outputs = [xp.empty(self.shape, dtype) for dtype in self.dtypes]
         if self.launch is not None:
             given = pointers if self.every else [pointers[i] for i in self.inputs]
@@ -419,14 +469,9 @@ class _Plan:
         return outputs
 
 
-def _plans(program: Program, arrays: Sequence[Array], aligned: bool) -> Iterator[_Plan]:
-    """One plan for each shape among the outputs."""
-    places: dict[Ints, list[int]] = {}
-    for place, sources in enumerate(program.sources):
-        shape = np.broadcast_shapes(*(arrays[i].shape for i in sources))
-        places.setdefault(shape, []).append(place)
-    for some in places.values():
-        yield _Plan(program, tuple(some), arrays, aligned)
+def _counts(program: Program) -> bool:
+    """Whether an expression reads the place of its element, which is in the order of the shape."""
+    return any(re.search(r"\bindex\b", step.gate.cuda) for step in program.steps)
 
 
 def _contiguous(shape: Ints) -> Ints:
