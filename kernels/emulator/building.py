@@ -23,7 +23,14 @@ from tapegrad.kernels import cache
 SANITIZERS = ("address", "thread")
 
 _HERE = Path(__file__).parent
-_FLAGS = ("-std=c++17", "-fPIC", "-w", "-fno-strict-aliasing", "-ffp-contract=off")
+_FLAGS = (
+    "-std=c++17",
+    "-fPIC",
+    "-w",
+    "-fdata-sections",
+    "-fno-strict-aliasing",
+    "-ffp-contract=off",
+)
 _OPTIMIZED = ("-O1", "-g1", "-fno-omit-frame-pointer")
 _DEBUG = ("-O0", "-g")
 
@@ -64,7 +71,8 @@ def build(wanted: Build) -> Path:
     def make(work: Path, target: Path) -> None:
         source = work / "kernel.cpp"
         source.write_text(unit)
-        compiled = _compile(*flags, "-include", header, "-shared", source, runtime, "-o", target)
+        linked = ("-shared", source, runtime, "-Wl,-T," + str(_HERE / "shared.ld"), "-o", target)
+        compiled = _compile(*flags, "-include", header, *linked)
         if compiled.returncode:
             raise EmulatorError(f"{wanted.filename} does not compile:\n{compiled.stderr}")
 
@@ -162,7 +170,7 @@ def _temporary() -> tempfile.TemporaryDirectory[str]:
 
 @functools.cache
 def _own_sources() -> str:
-    return cache.key([path.read_text() for path in sorted(_HERE.glob("*.[hc]pp"))], str(_HERE))
+    return cache.key([path.read_text() for path in sorted(_HERE.glob("*.[hcl][pd]*"))], str(_HERE))
 
 
 @functools.cache

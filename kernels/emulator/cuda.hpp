@@ -30,8 +30,14 @@ template <class... T> static inline void call(void (*kernel)(T...), void** argum
 
 }  // namespace emulator
 
-extern "C" unsigned char __start_tapegrad_shared[] __attribute__((weak, visibility("hidden")));
-extern "C" unsigned char __stop_tapegrad_shared[] __attribute__((weak, visibility("hidden")));
+// The static shared memory of the kernels of this library (shared.ld). AddressSanitizer has red zones
+// within, so that there it is left alone.
+#ifdef __SANITIZE_ADDRESS__
+constexpr unsigned char *tapegrad_shared_begin = nullptr, *tapegrad_shared_end = nullptr;
+#else
+extern "C" unsigned char tapegrad_shared_begin[] __attribute__((visibility("hidden")));
+extern "C" unsigned char tapegrad_shared_end[] __attribute__((visibility("hidden")));
+#endif
 
 // The entry point of one kernel, for the host: a C function that launches it.
 #define TAPEGRAD_ENTRY(symbol, ...)                                                               \
@@ -42,5 +48,5 @@ extern "C" unsigned char __stop_tapegrad_shared[] __attribute__((weak, visibilit
         return emulator::launch(                                                                  \
             {symbol##_call, arguments, {grid[0], grid[1], grid[2]},                               \
              {block[0], block[1], block[2]}, shared_bytes, order,                                 \
-             __start_tapegrad_shared, __stop_tapegrad_shared});                                   \
+             tapegrad_shared_begin, tapegrad_shared_end});                                   \
     }

@@ -17,13 +17,8 @@
 #define __grid_constant__
 #define __align__(bytes) __attribute__((aligned(bytes)))
 
-// One block runs at a time, so its shared memory can be static. The section lets the runtime find it
-// to fill it with NaN; AddressSanitizer puts its red zones only around variables in no section.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+// One block runs at a time, so that its shared memory can be static.
 #define __shared__ static
-#else
-#define __shared__ static __attribute__((section("tapegrad_shared")))
-#endif
 
 using size_t = decltype(sizeof 0);
 

@@ -6,6 +6,9 @@ import ctypes
 import os
 import threading
 from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 
 from tapegrad.kernels.emulator.building import SANITIZERS, Build, EmulatorError, build
 
@@ -72,6 +75,46 @@ class EmulatedModule:
             error = self._entries[name](arguments, _Three(*grid), _Three(*block), shared, order)
         if error:
             raise EmulatorError(f"{name}: {error.decode()}")
+
+    def run(
+        self,
+        name: str,
+        grid: Dim3,
+        block: Dim3,
+        *arguments: Any,
+        shared: int = 0,
+        order: int = 0,
+    ) -> None:
+        """Runs a kernel on NumPy arrays and numbers: `launch` with an argument block made of them.
+
+        Args:
+            name, grid, block, shared, order: as `launch` takes them.
+            *arguments: an array stands for the address of its first element; a NumPy number or a
+                value of ctypes for itself; of Python's numbers, True is a bool, 1 an int and 1.0 a
+                float.
+
+        >>> text = "template <class T> __global__ void fill(T* x, T y) { x[threadIdx.x] = y; }"
+        >>> x = np.empty(3, np.float32)
+        >>> module = EmulatedModule(text, ["fill<float>"])  # doctest: +SKIP
+        >>> module.run("fill<float>", (1, 1, 1), (3, 1, 1), x, 7.0)  # doctest: +SKIP
+        >>> x  # doctest: +SKIP
+        array([7., 7., 7.], dtype=float32)
+        """
+        values = [_as_parameter(argument) for argument in arguments]
+        table = (ctypes.c_void_p * len(values))(*map(ctypes.addressof, values))
+        self.launch(name, grid, block, shared, ctypes.addressof(table), order)
+
+
+def _as_parameter(argument: Any) -> Any:
+    """The memory of a kernel's parameter."""
+    if isinstance(argument, np.ndarray):
+        return ctypes.c_void_p(argument.ctypes.data)
+    if isinstance(argument, np.generic):
+        return ctypes.create_string_buffer(argument.tobytes(), argument.nbytes)
+    for python, c in ((bool, ctypes.c_bool), (int, ctypes.c_int), (float, ctypes.c_float)):
+        if isinstance(argument, python):
+            return c(argument)
+    return argument
 
 
 def _check_loaded(sanitizer: str | None) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from typing import NoReturn
 
 from tapegrad.kernels.emulator.building import SANITIZERS, EmulatorError, sanitizer_library
 
@@ -50,19 +51,27 @@ def environment(sanitizer: str, log: str | None = None) -> dict[str, str]:
     }
 
 
-def main(arguments: list[str]) -> None:
-    """Becomes the command that the arguments give, after the name of the sanitizer."""
-    if len(arguments) < 2 or arguments[0] not in SANITIZERS:
-        raise SystemExit(f"usage: ... {{{','.join(SANITIZERS)}}} COMMAND ...")
-    sanitizer, *command = arguments
-    try:
-        watched = environment(sanitizer)
-    except EmulatorError as error:
-        raise SystemExit(str(error)) from None
-    # ThreadSanitizer expects the process where Linux puts it without address randomisation. Where
+def become(sanitizer: str, command: list[str]) -> NoReturn:
+    """Turns this process into a command, watched.
+
+    Raises:
+        EmulatorError: if g++ or the sanitizer's library is missing.
+    """
+    watched = os.environ | environment(sanitizer)
+    # ThreadSanitizer expects a process where Linux puts it without address randomisation. Where
     # this is refused it may still be lucky.
     ctypes.CDLL(None).personality(_NO_RANDOM_ADDRESSES)
-    os.execvpe(command[0], command, os.environ | watched)
+    os.execvpe(command[0], command, watched)
+
+
+def main(arguments: list[str]) -> NoReturn:
+    """The command line of this module: the name of a sanitizer and a command."""
+    if len(arguments) < 2 or arguments[0] not in SANITIZERS:
+        raise SystemExit(f"usage: ... {{{','.join(SANITIZERS)}}} COMMAND ...")
+    try:
+        become(arguments[0], arguments[1:])
+    except EmulatorError as error:
+        raise SystemExit(str(error)) from None
 
 
 if __name__ == "__main__":
