@@ -98,6 +98,16 @@ class Div(BinaryGate):
         return grad / y, node.inputs[1] and -grad * (out / y)
 
 
+# By the exponent: `pow` takes a hundred instructions.
+SHORT_POWERS = {
+    **{n: " * ".join(["(x * x)"] * (n // 2) + ["x"] * (n % 2)) for n in range(1, 9)},
+    0: "T(1)",
+    0.5: "sqrt(x)",
+    -1: "T(1) / x",
+    -2: "T(1) / (x * x)",
+}
+
+
 class Pow(Wrapping):
     """x to the power y. The exponent's gradient, out log(x), is 0 where x is 0 and y is not below.
 
@@ -111,6 +121,14 @@ class Pow(Wrapping):
     quiet: ClassVar = "always"
     cuda: ClassVar = "raise_to(x, y)"
     headers: ClassVar = ("math.cuh",)
+
+    def cuda_for(self, dtype: np.dtype, params: dict[str, Any]) -> str:
+        """The expression, or that of products, a root or exp2 where one input is their number."""
+        if dtype in INTEGERS:
+            return self.cuda
+        if params.get("x") == 2:
+            return "exp2(y)"
+        return SHORT_POWERS.get(params.get("y"), self.cuda)
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         refuse_booleans(x, y)

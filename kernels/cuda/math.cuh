@@ -52,7 +52,7 @@ __device__ __forceinline__ bool is_close(T x, T y, Tolerance rtol, Tolerance ato
 // Whole numbers wrap around; their powers below zero are rounded to 0, but for the bases 1 and -1.
 template <class T> __device__ __forceinline__ T raise_to(T x, T y) {
     if constexpr (is_real<T>) {
-        return y == T(2) ? x * x : pow(x, y);
+        return pow(x, y);
     } else {
         bool odd = y & 1;
         if (y < T(0)) return x == T(1) || is_minus_one(x) ? (odd ? x : T(1)) : T(0);

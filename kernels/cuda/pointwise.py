@@ -33,6 +33,7 @@ Array = Any
 Ints = tuple[int, ...]
 
 THREADS = 256
+FEWEST_BLOCKS = 1  # at a time per multiprocessor; unless told, ptxas spills to make room for more
 MOST_BLOCKS = 1 << 16
 MOST_PLANS = 1 << 12  # that a program keeps, where shapes never repeat
 ACCESS_BYTES = 16  # the widest load and store there is
@@ -152,6 +153,8 @@ def _line(program: Program, step: Step, number: int, scalars: Sequence[str]) -> 
         if what is None:
             params[name] = None
         else:
+            if type(what) in (int, float):
+                params[name] = what  # a gate may know a shorter way for it
             names[name] = spelled(what, kind)
     for name, what in step.params.items():
         params[name] = what
@@ -295,7 +298,7 @@ def text(program: Program, walk: Walk) -> str:
             f"    long long stride[{len(program.inputs)}][{walk.dims}];\n}};\n",
         ]
     lines += [
-        f'extern "C" __global__ void __launch_bounds__({THREADS})',
+        f'extern "C" __global__ void __launch_bounds__({THREADS}, {FEWEST_BLOCKS})',
         f"{kernel_name(program)}({', '.join(_parameters(program, walk))}) {{",
         f"    const long long step = (long long)gridDim.x * {THREADS * walk.width};",
         f"    long long i = ((long long)blockIdx.x * {THREADS} + threadIdx.x) * {walk.width};",

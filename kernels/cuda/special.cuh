@@ -76,7 +76,7 @@ __device__ __noinline__ double zeta_above_zero(double s, double q) {
 // one too, less what would follow them.
 __device__ __forceinline__ double zeta(int s, double q) {
     if (q > 0) return zeta_above_zero(s, q);
-    if (q == floor(q)) return 1 / (q - q);  // a pole; -inf gives NaN
+    if (q == floor(q)) return __longlong_as_double(0x7ff0000000000000LL);  // a pole
     double below = zeta_above_zero(s, ceil(q) - q) - zeta_above_zero(s, 1 - q);
     return zeta_above_zero(s, q - floor(q)) + (s & 1 ? -below : below);
 }
