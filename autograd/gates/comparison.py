@@ -32,6 +32,15 @@ class NotEqual(BinaryGate):
         return x != y
 
 
+class Same(BinaryGate):
+    """x == y, where NaN is the same as NaN."""
+
+    cuda: ClassVar = "x == y || (x != x && y != y)"
+
+    def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        return (x == y) | ((x != x) & (y != y))
+
+
 class Less(BinaryGate):
     """x < y, a boolean."""
 
@@ -253,6 +262,7 @@ class Heaviside(BinaryGate):
 
 equal = Equal()
 not_equal = NotEqual()
+same = Same()
 less = Less()
 less_equal = LessEqual()
 greater = Greater()

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from tapegrad.autograd.arrays import wide
 from tapegrad.autograd.engine import Gate, Node, cast
-from tapegrad.kernels.sums import sum_of_squares
+from tapegrad.kernels.sums import norm
 
 from .arithmetic import abs_, sign
 from .reductions import Dims, sum_
@@ -28,20 +28,7 @@ class VectorNorm(Gate):
     quiet: ClassVar = "arrays"
 
     def forward(self, xp: Any, x: Any, *, p: float, dims: Dims, keepdim: bool) -> Any:
-        wider = x.astype(wide(x.dtype), copy=False)
-        if p == 2:
-            out = xp.sqrt(sum_of_squares(xp, wider, dims, keepdim))
-        elif p == 1:
-            out = xp.sum(abs(wider), axis=dims, keepdims=keepdim)
-        elif p == 0:
-            out = xp.sum(wider != 0, axis=dims, keepdims=keepdim, dtype=wider.dtype)
-        elif p == INFINITY:
-            out = xp.max(abs(wider), axis=dims, keepdims=keepdim)
-        elif p == -INFINITY:
-            out = xp.min(abs(wider), axis=dims, keepdims=keepdim)
-        else:
-            out = xp.sum(abs(wider) ** p, axis=dims, keepdims=keepdim) ** (1 / p)
-        return out.astype(x.dtype, copy=False)
+        return norm(xp, x, p, dims, keepdim, wide(x.dtype))
 
     def backward(
         self, node: Node, grad: Any, out: Any, x: Any, *, p: float, dims: Dims, keepdim: bool

@@ -8,11 +8,15 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
-from tapegrad.autograd.arrays import bool_, wide
-from tapegrad.autograd.engine import Gate, Node, array_of, cast
-from tapegrad.kernels import sorting
+import numpy as np
 
+from tapegrad.autograd.arrays import module_of, wide
+from tapegrad.autograd.engine import Gate, Node, array_of, cast
+from tapegrad.kernels import extremes, sorting, sums
+
+from .arithmetic import div
 from .broadcasting import expand
+from .comparison import same
 from .exponential import exp
 from .scans import divisible, products_of_others
 from .selection import where
@@ -39,8 +43,7 @@ class Sum(Gate):
     quiet: ClassVar = "arrays"
 
     def forward(self, xp: Any, x: Any, *, dims: Dims, keepdim: bool) -> Any:
-        summed = xp.sum(x, axis=dims, keepdims=keepdim, dtype=wide(x.dtype))
-        return summed.astype(x.dtype, copy=False) if summed.dtype != x.dtype else summed
+        return sums.total(xp, x, dims, keepdim, wide(x.dtype))
 
     def backward(
         self, node: Node, grad: Any, out: None, x: None, *, dims: Dims, keepdim: bool
@@ -56,8 +59,7 @@ class Mean(Gate):
     quiet: ClassVar = "always"
 
     def forward(self, xp: Any, x: Any, *, dims: Dims, keepdim: bool) -> Any:
-        summed = xp.sum(x, axis=dims, keepdims=keepdim, dtype=wide(x.dtype))
-        return (summed / _count(x.shape, dims)).astype(x.dtype, copy=False)
+        return sums.mean(xp, x, dims, keepdim, wide(x.dtype))
 
     def backward(
         self, node: Node, grad: Any, out: None, x: None, *, dims: Dims, keepdim: bool
@@ -70,22 +72,14 @@ class Mean(Gate):
 class Var(Gate):
     """sum((x - mean)^2) / (n - correction), NaN where n does not exceed the correction.
 
-    Exactly 0 for a constant, whose mean is rounded: where nothing but rounding may be left, the
-    first element is subtracted before.
+    Exactly 0 for a constant, whose mean is rounded.
     """
 
     needs: ClassVar = {"x": "x"}
     quiet: ClassVar = "always"
 
     def forward(self, xp: Any, x: Any, *, dims: Dims, keepdim: bool, correction: float) -> Any:
-        count = _count(x.shape, dims)
-        wider = x.astype(wide(x.dtype), copy=False)
-        squares, middle = _squares(xp, wider, dims, count)
-        rounding = count * float(xp.finfo(wider.dtype).eps) * middle
-        if count and bool((squares <= count * rounding * rounding).any()):
-            squares, _ = _squares(xp, wider - _first(wider, dims), dims, count)
-        squares = squares if keepdim else xp.squeeze(squares, axis=dims)
-        return (squares / max(count - correction, 0)).astype(x.dtype, copy=False)
+        return sums.variance(xp, x, dims, keepdim, correction, wide(x.dtype))
 
     def backward(
         self,
@@ -100,21 +94,8 @@ class Var(Gate):
     ) -> Any:
         degrees = max(_count(x.shape, dims) - correction, 0)
         share = reshape(grad, shape=_kept(x.shape, dims)) * (2 / degrees if degrees else NAN)
-        distance = x - _first(array_of(x), dims) if x.size else x
+        distance = x - sums.first(array_of(x), dims) if x.size else x
         return (distance - mean(distance, dims=dims, keepdim=True)) * share
-
-
-def _first(x: Any, dims: Dims) -> Any:
-    """The first element over dimensions, which are kept."""
-    return x[tuple(slice(0, 1) if i in dims else slice(None) for i in range(x.ndim))]
-
-
-def _squares(xp: Any, x: Any, dims: Dims, count: int) -> tuple[Any, Any]:
-    """The sum of squared distances from the mean, and the mean; dimensions are kept."""
-    middle = xp.sum(x, axis=dims, keepdims=True) / (count or 1)
-    distance = x - middle
-    distance *= distance
-    return xp.sum(distance, axis=dims, keepdims=True), middle
 
 
 class Nansum(Gate):
@@ -123,8 +104,7 @@ class Nansum(Gate):
     needs: ClassVar = {"x": "x"}
 
     def forward(self, xp: Any, x: Any, *, dims: Dims, keepdim: bool) -> Any:
-        wider = x.astype(wide(x.dtype), copy=False)
-        return xp.nansum(wider, axis=dims, keepdims=keepdim).astype(x.dtype, copy=False)
+        return sums.nansum(xp, x, dims, keepdim, wide(x.dtype))
 
     def backward(
         self, node: Node, grad: Any, out: None, x: Any, *, dims: Dims, keepdim: bool
@@ -143,8 +123,7 @@ class Prod(Gate):
     quiet: ClassVar = "arrays"
 
     def forward(self, xp: Any, x: Any, *, dim: int, keepdim: bool) -> Any:
-        out = xp.prod(x, axis=dim, keepdims=keepdim, dtype=wide(x.dtype))
-        return out.astype(x.dtype, copy=False)
+        return sums.product(xp, x, dim, keepdim, wide(x.dtype))
 
     def backward(self, node: Node, grad: Any, out: Any, x: Any, *, dim: int, keepdim: bool) -> Any:
         kept = _kept(x.shape, (dim,))
@@ -156,13 +135,18 @@ class Prod(Gate):
 def _shared(grad: Any, out: Any, x: Any, dims: Dims) -> Any:
     """The gradient to the elements that are what came out, evenly; NaN is NaN here."""
     kept = _kept(x.shape, dims)
-    out = reshape(out, shape=kept)
-    won = x == out
+    grad, out = reshape(grad, shape=kept), reshape(out, shape=kept)
     values = array_of(out)
+    xp = module_of(values)
+    if xp is not np:  # whether there is a NaN is not asked, which would wait for the GPU
+        won = same(x, out)
+        winners = cast(extremes.count(xp, array_of(won), dims, True), dtype=grad.dtype)
+        return where(won, div(grad, winners), 0.0)
+    won = x == out
     if bool((values != values).any()):
         won = won | ((x != x) & (values != values))
     winners = sum_(cast(won, dtype=grad.dtype), dims=dims, keepdim=True)
-    return where(won, reshape(grad, shape=kept) / winners, 0.0)
+    return where(won, grad / winners, 0.0)
 
 
 class Amax(Gate):
@@ -171,7 +155,7 @@ class Amax(Gate):
     needs: ClassVar = {"x": "x out"}
 
     def forward(self, xp: Any, x: Any, *, dims: Dims, keepdim: bool) -> Any:
-        return xp.max(x, axis=dims, keepdims=keepdim)
+        return extremes.largest(xp, x, dims, keepdim)
 
     def backward(
         self, node: Node, grad: Any, out: Any, x: Any, *, dims: Dims, keepdim: bool
@@ -183,7 +167,7 @@ class Amin(Amax):
     """The smallest along dimensions routes the gradient likewise."""
 
     def forward(self, xp: Any, x: Any, *, dims: Dims, keepdim: bool) -> Any:
-        return xp.min(x, axis=dims, keepdims=keepdim)
+        return extremes.smallest(xp, x, dims, keepdim)
 
 
 class Median(Gate):
@@ -208,28 +192,28 @@ class Argmax(Gate):
     """The index of the first of the largest along a dimension (None: of all, flattened)."""
 
     def forward(self, xp: Any, x: Any, *, dim: int | None, keepdim: bool) -> Any:
-        return xp.argmax(x, axis=dim, keepdims=keepdim)
+        return extremes.place_of_largest(xp, x, dim, keepdim)
 
 
 class Argmin(Gate):
     """The index of the first of the smallest along a dimension (None: of all, flattened)."""
 
     def forward(self, xp: Any, x: Any, *, dim: int | None, keepdim: bool) -> Any:
-        return xp.argmin(x, axis=dim, keepdims=keepdim)
+        return extremes.place_of_smallest(xp, x, dim, keepdim)
 
 
 class Any_(Gate):
     """Whether any element is not 0."""
 
     def forward(self, xp: Any, x: Any, *, dims: Dims, keepdim: bool) -> Any:
-        return xp.any(x.astype(bool_), axis=dims, keepdims=keepdim)
+        return extremes.any_(xp, x, dims, keepdim)
 
 
 class All_(Gate):
     """Whether no element is 0."""
 
     def forward(self, xp: Any, x: Any, *, dims: Dims, keepdim: bool) -> Any:
-        return xp.all(x.astype(bool_), axis=dims, keepdims=keepdim)
+        return extremes.all_(xp, x, dims, keepdim)
 
 
 def _largest(xp: Any, x: Any, dims: Dims) -> Any:
@@ -247,12 +231,7 @@ class Logsumexp(Gate):
     quiet: ClassVar = "arrays"
 
     def forward(self, xp: Any, x: Any, *, dims: Dims, keepdim: bool) -> Any:
-        wider = x.astype(wide(x.dtype), copy=False)
-        shift = _largest(xp, wider, dims)
-        shift = xp.where(xp.isfinite(shift), shift, xp.zeros_like(shift))
-        out = xp.log(xp.sum(xp.exp(wider - shift), axis=dims, keepdims=True)) + shift
-        out = out if keepdim else xp.squeeze(out, axis=dims)
-        return out.astype(x.dtype, copy=False)
+        return sums.logsumexp(xp, x, dims, keepdim, wide(x.dtype))
 
     def backward(
         self, node: Node, grad: Any, out: Any, x: Any, *, dims: Dims, keepdim: bool

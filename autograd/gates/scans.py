@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import ml_dtypes
+import numpy as np
 
 from tapegrad.autograd.arrays import module_of, wide
 from tapegrad.autograd.engine import Gate, Node, array_of
@@ -40,10 +41,15 @@ def shifted(x: Any, dim: int, fill: float, back: bool = False) -> Any:
 
 
 def divisible(x: Any) -> bool:
-    """Whether products may be divided by: none is 0, lost in underflow or overflow, or NaN."""
+    """Whether products may be divided by: none is 0, lost in underflow or overflow, or NaN.
+
+    Never on a GPU, for which the answer would have to be waited.
+    """
     x = array_of(x)
     if not x.size:
         return True
+    if module_of(x) is not np:
+        return False
     size = abs(x.astype(wide(x.dtype), copy=False))
     limits = ml_dtypes.finfo(x.dtype)
     return bool(size.min() >= float(limits.smallest_normal) and size.max() <= float(limits.max))

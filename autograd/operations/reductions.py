@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from tapegrad.autograd.arrays import (
     FLOATS,
     as_dtype,
@@ -25,6 +27,7 @@ from tapegrad.autograd.gates.diagonals import diagonal
 from tapegrad.autograd.gates.indexing import gather
 from tapegrad.autograd.gates.norms import vector_norm
 from tapegrad.autograd.gates.shape import reshape
+from tapegrad.kernels import extremes
 
 from . import selection
 from .arguments import (
@@ -141,6 +144,8 @@ def sum(input: Any, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None
     """
     data = check_tensor("sum", input)._data
     dims = normalize_dims("sum", dim, data.ndim)
+    if data.dtype is bool_ and dtype is None and (xp := module_of(data)) is not np:
+        return wrap(extremes.count(xp, data, dims, keepdim))  # in one launch
     return gates.sum_(summable("sum", input, dtype), dims=dims, keepdim=keepdim)
 
 
@@ -321,7 +326,7 @@ def count_nonzero(input: Any, dim: Dim = None) -> Any:
     """
     data = check_tensor("count_nonzero", input)._data
     dims = normalize_dims("count_nonzero", dim, data.ndim)
-    return wrap(module_of(data).sum(data.astype(bool_), axis=dims, dtype=int64))
+    return wrap(extremes.count(module_of(data), data, dims))
 
 
 @numpy_names

@@ -21,7 +21,7 @@ from tapegrad.autograd.gates import exponential, selection
 from tapegrad.autograd.gates import reductions as gates
 from tapegrad.autograd.gates.indexing import gather
 from tapegrad.autograd.gates.shape import permute, reshape
-from tapegrad.kernels import sorting
+from tapegrad.kernels import extremes, sorting
 from tapegrad.kernels.segments import counted
 
 from .arguments import Dim, check_tensor, normalize_dim, normalize_dims, numpy_names
@@ -73,7 +73,7 @@ def nanmean(input: Any, dim: Dim = None, keepdim: bool = False, *, dtype: Any = 
     data = floating("nanmean", input)._data
     dims = normalize_dims("nanmean", dim, data.ndim)
     total = nansum(input, dim, keepdim, dtype=dtype)
-    counts = module_of(data).count_nonzero(data == data, axis=dims)
+    counts = extremes.count(module_of(data), data == data, dims)
     return total / wrap(counts.reshape(total._data.shape).astype(total._data.dtype))
 
 

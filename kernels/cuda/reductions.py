@@ -105,9 +105,7 @@ _KINDS = {
 }
 
 
-def reduce(
-    xp: Any, kind: str, x: Array, dims: Ints, keepdim: bool, number: float = 1.0
-) -> Array:
+def reduce(xp: Any, kind: str, x: Array, dims: Ints, keepdim: bool, number: float = 1.0) -> Array:
     """`x` reduced over dimensions: a new, contiguous array on the device.
 
     Half types are computed in float32. Sums and products of integers wrap around; those of booleans
