@@ -99,8 +99,8 @@ class Div(BinaryGate):
 
 
 # By the exponent: `pow` takes a hundred instructions.
-SHORT_POWERS = {
-    **{n: " * ".join(["(x * x)"] * (n // 2) + ["x"] * (n % 2)) for n in range(1, 9)},
+SHORT_POWERS: dict[float, str] = {
+    **{float(n): " * ".join(["(x * x)"] * (n // 2) + ["x"] * (n % 2)) for n in range(1, 9)},
     0: "T(1)",
     0.5: "sqrt(x)",
     -1: "T(1) / x",
