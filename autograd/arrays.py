@@ -218,7 +218,10 @@ def _without_gpu(cupy: Any, error: Any) -> str:
     """Why CuPy, which is there, finds no GPU, and what to do, in a sentence."""
     status = getattr(error, "status", None)
     if status == 35:  # cudaErrorInsufficientDriver, which is also what no driver at all gives
-        driver, runtime = cupy.cuda.runtime.driverGetVersion(), cupy.cuda.runtime.runtimeGetVersion()
+        driver, runtime = (
+            cupy.cuda.runtime.driverGetVersion(),
+            cupy.cuda.runtime.runtimeGetVersion(),
+        )
         if not driver:
             return (
                 "device 'cuda' needs an NVIDIA GPU and its driver, and this machine has no driver "

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from . import numpy_reductions, numpy_shapes
+from . import exchange, numpy_reductions, numpy_shapes
 from . import operations as ops
 from .engine import Variable, array_of, needs_gradient, wrap
 from .gates import comparison, exponential, selection, trigonometry
@@ -235,15 +235,21 @@ class NumpyProtocols(Variable):
     def __dlpack__(self, **kwargs: Any) -> Any:
         if self._node is not None:
             raise BufferError("a tensor that requires a gradient cannot be exported; use .detach()")
-        return self.data.__dlpack__(**kwargs)
+        return exchange.exported(self.data, **kwargs)
 
     def __dlpack_device__(self) -> Any:
-        return self.data.__dlpack_device__()
+        return exchange.device_pair(self._data)
 
     @property
     def __cuda_array_interface__(self) -> Any:
         # On a CPU an AttributeError, as the protocol asks.
-        return self._data.__cuda_array_interface__
+        description = self._data.__cuda_array_interface__
+        if self._node is not None:
+            raise RuntimeError(
+                "__cuda_array_interface__: this tensor requires a gradient, which would be lost; "
+                "use .detach()"
+            )
+        return description
 
 
 def _operand(value: Any) -> Any:

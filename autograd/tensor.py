@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from . import arrays, engine
-from .arrays import FLOATS, HALVES, Array, as_dtype, bool_, float32
+from . import arrays, engine, transfers
+from .arrays import CPU, FLOATS, HALVES, MODULES, Array, as_dtype, bool_, float32
 from .backward import backward
 from .engine import Leaf, Node, cast, describe
 from .fillers import Fillers
@@ -101,7 +101,12 @@ class Tensor(Fillers, NumpyProtocols):
     @property
     def is_cuda(self) -> bool:
         """Whether it lives on a GPU."""
-        return self.device.type == "cuda"
+        return MODULES.get(type(self._data), np) is not np
+
+    @property
+    def is_cpu(self) -> bool:
+        """Whether it lives in main memory."""
+        return not self.is_cuda
 
     @property
     def itemsize(self) -> int:
@@ -138,7 +143,8 @@ class Tensor(Fillers, NumpyProtocols):
 
     def get_device(self) -> int:
         """The number of the GPU it lives on, -1 for the CPU."""
-        return -1 if self.device.index is None else self.device.index
+        index = self.device.index
+        return -1 if index is None else index
 
     def is_floating_point(self) -> bool:
         """Whether the elements are floats."""
@@ -262,14 +268,19 @@ class Tensor(Fillers, NumpyProtocols):
     # Values out
 
     def item(self) -> Any:
-        """The one element as a Python number."""
+        """The one element as a Python number; of a tensor on a GPU, this waits for it."""
         if self._data.size != 1:
             raise RuntimeError(f"item: needs exactly one element, this is {describe(self)}")
-        return self._data.item()
+        return self._on_host().item()
 
     def tolist(self) -> Any:
-        """Nested lists of Python numbers."""
-        return self._data.tolist()
+        """Nested lists of Python numbers; of a tensor on a GPU, this waits for it."""
+        return self._on_host().tolist()
+
+    def _on_host(self) -> Any:
+        """The array in main memory: itself, or a copy that was waited for."""
+        data = self._data
+        return data if MODULES.get(type(data), np) is np else transfers.move(data, CPU)
 
     def numpy(self) -> np.ndarray:
         """The values as a NumPy array sharing the memory; a CPU tensor without gradient only."""
@@ -296,7 +307,7 @@ class Tensor(Fillers, NumpyProtocols):
         found = self == element
         if not isinstance(found, Tensor):
             raise TypeError(f"a tensor cannot contain a {type(element).__name__}")
-        return bool(found._data.any())
+        return bool(found.any())
 
     def _number(self) -> Any:
         if self._data.size != 1:
@@ -304,7 +315,7 @@ class Tensor(Fillers, NumpyProtocols):
                 f"only a tensor of one element is a number or a truth value, not {describe(self)}; "
                 "for truth use .any() or .all()"
             )
-        return self._data.item()
+        return self._on_host().item()
 
     def __bool__(self) -> bool:
         return bool(self._number())
@@ -326,10 +337,10 @@ class Tensor(Fillers, NumpyProtocols):
             return str(self)
         if self._data.ndim:
             raise TypeError(f"format {spec!r} is for a single number, not for {describe(self)}")
-        return format(self._data.item(), spec)
+        return format(self._on_host().item(), spec)
 
     def __repr__(self) -> str:
-        shown = arrays.move(self._data, "cpu") if self.is_cuda else self._data
+        shown = self._on_host()
         shown = np.asarray(shown.astype(float32) if shown.dtype in HALVES else shown)
         whole = (
             shown.dtype not in FLOATS or not (shown != np.round(shown))[np.isfinite(shown)].any()
@@ -355,13 +366,30 @@ class Tensor(Fillers, NumpyProtocols):
 
     # Elsewhere and otherwise
 
-    def to(self, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False) -> Any:
+    def to(
+        self,
+        *args: Any,
+        dtype: Any = None,
+        device: Any = None,
+        non_blocking: bool = False,
+        copy: bool = False,
+    ) -> Any:
         """This tensor in another dtype, on another device, or as another tensor has them.
+
+        `to(device, dtype, non_blocking, copy)`, `to(dtype, ...)` or `to(other, ...)`.
+
+        Args:
+            dtype: of the result. Default: as it is.
+            device: of the result: "cpu", "cuda" (the current GPU), "cuda:1" or its number.
+            non_blocking: do not wait for a copy from pinned memory to a GPU, or from a GPU to
+                memory that is pinned for it, which is there once the stream was synchronised.
+            copy: a new tensor even where nothing changes.
 
         >>> import tapegrad as tg
         >>> tg.tensor([1, 2]).to(tg.float64).dtype
         dtype('float64')
         """
+        switches = [value for value in args if type(value) is bool]
         for value in args:
             if isinstance(value, Tensor):
                 dtype, device = value.dtype, value.device
@@ -372,22 +400,67 @@ class Tensor(Fillers, NumpyProtocols):
                     dtype = as_dtype(value)
                 except TypeError:
                     device = arrays.device(value)  # which says what devices there are
-            else:
+            elif type(value) is int:
+                device = value
+            elif type(value) is not bool and value is not None:
                 dtype = value
+        non_blocking, copy = [*switches, *(non_blocking, copy)[len(switches) :]]
+        if type(device) is int:
+            device = arrays.device("cuda", device)
+        target = self.device if device is None else arrays.device(device)
         result: Any = self
+        if target.index is not None:  # the copy first: a GPU converts faster
+            result = result._moved(target, non_blocking)
         if dtype is not None and as_dtype(dtype) != self._data.dtype:
             result = cast(result, dtype=as_dtype(dtype))
-        if device is not None and arrays.device(device) != self.device:
-            result = copies.move(result, source=str(self.device), target=str(device))
+        if target.index is None:
+            result = result._moved(target, non_blocking)
         return self.clone() if copy and result is self else result
+
+    def _moved(self, target: arrays.device, non_blocking: bool) -> Any:
+        source = self.device
+        if source == target:
+            return self
+        waits = {"non_blocking": True} if non_blocking else {}
+        return copies.move(self, source=str(source), target=str(target), **waits)
 
     def cpu(self) -> Any:
         """This tensor in main memory."""
-        return self.to("cpu")
+        return self.to(CPU)
 
-    def cuda(self, index: Any = None) -> Any:
-        """This tensor on a GPU; RuntimeError says whether CuPy or the GPU is missing."""
-        return self.to(arrays.device("cuda", index))
+    def cuda(self, device: Any = None, non_blocking: bool = False) -> Any:
+        """This tensor on a GPU; RuntimeError says whether CuPy or the GPU is missing.
+
+        Args:
+            device: a number or a device. Default: the current GPU.
+            non_blocking: as in `to`.
+        """
+        named = device if isinstance(device, str) else arrays.device("cuda", device)
+        return self.to(named, non_blocking=non_blocking)
+
+    def pin_memory(self) -> Any:
+        """This tensor in pinned memory, which GPUs copy from without the processor; itself if so.
+
+        Copies from there with `non_blocking=True` go on beside what the host does.
+        """
+        if self.is_cuda:
+            raise RuntimeError(f"pin_memory: only memory of the host is pinned, not {self.device}")
+        if transfers.is_pinned(self.data):
+            return self
+        return copies.pin(self)
+
+    def is_pinned(self) -> bool:
+        """Whether it is in pinned memory of the host."""
+        return not self.is_cuda and transfers.is_pinned(self.data)
+
+    def record_stream(self, stream: Any) -> None:
+        """Keep the memory until a stream has done what it was given so far.
+
+        Memory goes back to the pool of the stream in which it was made. Call this after the last
+        use in another stream, before the tensor is dropped.
+        """
+        with arrays.on(stream.device):
+            transfers.keep_until_passed(stream.cupy_stream, self._data)
 
     def type_as(self, other: Tensor) -> Any:
         """This tensor in the dtype and on the device of another."""

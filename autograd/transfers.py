@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from tapegrad.kernels.cuda import checks
+
 from . import arrays
 from .arrays import Array, device, device_of, loaded_cupy, on
 
@@ -47,7 +49,7 @@ def pinned_empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 def is_pinned(array: Array) -> bool:
     """Whether an array of the host is in pinned memory."""
     cupy: Any = loaded_cupy()
-    if cupy is None or not isinstance(array, np.ndarray) or arrays.MODULES.get(cupy.ndarray) is None:
+    if cupy is None or cupy.ndarray not in arrays.MODULES or not isinstance(array, np.ndarray):
         return False
     runtime = cupy.cuda.runtime
     return runtime.pointerGetAttributes(array.ctypes.data).type == runtime.memoryTypeHost
@@ -62,7 +64,9 @@ def keep_until_passed(stream: Any, *values: Any) -> None:
 
 def _to_host(array: Array, non_blocking: bool) -> np.ndarray:
     if not non_blocking:
-        return array.get()
+        host = array.get()
+        checks.raise_pending()
+        return host
     host = pinned_empty(array.shape, array.dtype)
     with on(device_of(array)) as xp:
         stream = xp.cuda.get_current_stream()

@@ -17,7 +17,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as serialize
 
 from tapegrad.autograd import Tensor, as_tensor
-from tapegrad.autograd.arrays import DTYPES, move
+from tapegrad.autograd.arrays import DTYPES
+from tapegrad.autograd.transfers import move
 
 from .modules.module import Module
 

@@ -1,20 +1,37 @@
-"""The same values in other memory: a clone, or a move to another device."""
+"""The same values in other memory: a clone, or a move to another device or into pinned memory."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from tapegrad.autograd.arrays import move as move_array
 from tapegrad.autograd.engine import Gate, Node, UnaryGate
+from tapegrad.autograd.transfers import move as move_array
+from tapegrad.autograd.transfers import pinned_empty
 
 
 class Clone(UnaryGate):
     """A copy of the values in memory of its own; the gradient passes."""
 
     needs: ClassVar = {"x": ""}
+    cuda: ClassVar = "x"
 
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.array(x, copy=True, order="C")
+
+    def backward(self, node: Node, grad: Any, out: None, x: None) -> Any:
+        return grad
+
+
+class Pin(UnaryGate):
+    """The values in pinned memory of the host; the gradient passes."""
+
+    needs: ClassVar = {"x": ""}
+    pointwise: ClassVar = False
+
+    def forward(self, xp: Any, x: Any) -> Any:
+        pinned = pinned_empty(x.shape, x.dtype)
+        pinned[...] = x
+        return pinned
 
     def backward(self, node: Node, grad: Any, out: None, x: None) -> Any:
         return grad
@@ -25,14 +42,25 @@ class Move(Gate):
 
     needs: ClassVar = {"x": ""}
 
-    def forward(self, xp: Any, x: Any, *, source: str, target: str) -> Any:
-        return move_array(x, target)
+    def forward(
+        self, xp: Any, x: Any, *, source: str, target: str, non_blocking: bool = False
+    ) -> Any:
+        return move_array(x, target, non_blocking)
 
     def backward(
-        self, node: Node, grad: Any, out: None, x: None, *, source: str, target: str
+        self,
+        node: Node,
+        grad: Any,
+        out: None,
+        x: None,
+        *,
+        source: str,
+        target: str,
+        non_blocking: bool = False,
     ) -> Any:
         return move(grad, source=target, target=source)
 
 
 clone = Clone()
+pin = Pin()
 move = Move()

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tapegrad.autograd import arrays
+from tapegrad.autograd import arrays, exchange, transfers
 from tapegrad.autograd.arrays import FLOATS, INTEGERS, MODULES, Array, as_dtype, get_default_dtype
 from tapegrad.autograd.engine import Leaf, Variable, array_of, cast, describe, wrap
 from tapegrad.autograd.errors import ArgumentError, ShapeError
@@ -91,10 +91,10 @@ def to_array(name: str, data: Any, dtype: Any, device: Any, copy: bool) -> Array
         array = np.array(data, default)
     elif isinstance(data, (list, tuple, range)):
         array = _from_sequence(name, list(data) if isinstance(data, range) else data, dtype)
-    elif hasattr(data, "__cuda_array_interface__"):
-        array = arrays.cuda_module().asarray(data)
-    elif hasattr(data, "__array__") or hasattr(data, "__dlpack__"):
-        array = np.asarray(data) if hasattr(data, "__array__") else np.from_dlpack(data)
+    elif exchange.importable(data):
+        array = exchange.imported(data)
+    elif hasattr(data, "__array__"):
+        array = np.asarray(data)
     else:
         raise TypeError(f"{name}: cannot make a tensor of a {type(data).__name__}")
     if isinstance(data, (bool, int, float, list, tuple, range)):
@@ -107,7 +107,7 @@ def to_array(name: str, data: Any, dtype: Any, device: Any, copy: bool) -> Array
         _check_fits(name, data, array, wanted)
         array, copy = array.astype(wanted), False
     if device is not None:
-        moved = arrays.move(array, device)
+        moved = transfers.move(array, device)
         array, copy = moved, copy and moved is array
     return array.copy() if copy else array
 
@@ -170,10 +170,19 @@ def from_numpy(array: np.ndarray) -> Any:
 
 
 def from_dlpack(array: Any) -> Any:
-    """A tensor that shares the memory of any array with `__dlpack__` (PyTorch, JAX, CuPy, ...)."""
-    if array.__dlpack_device__()[0] == 1:
-        return wrap(np.from_dlpack(array))
-    return wrap(arrays.cuda_module().from_dlpack(array))
+    """A tensor that shares the memory of any array with `__dlpack__` (PyTorch, JAX, CuPy, ...).
+
+    It stays on its device; what another stream still computes is waited for by the current one.
+
+    >>> import numpy as np, tapegrad as tg
+    >>> tg.from_dlpack(np.arange(3))
+    tensor([0, 1, 2])
+    """
+    if not hasattr(array, "__dlpack_device__"):
+        raise TypeError(
+            f"from_dlpack: expected an array with __dlpack__, got {type(array).__name__}"
+        )
+    return wrap(exchange.imported(array))
 
 
 def asarray(
@@ -235,7 +244,8 @@ def sized(name: str, sizes: tuple[Any, ...], size: Any) -> tuple[int, ...]:
 
 def _filled(name: str, shape: tuple[int, ...], dtype: Any, device: Any, requires_grad: bool) -> Any:
     wanted = get_default_dtype() if dtype is None else as_dtype(dtype)
-    return finish(getattr(arrays.module_for(device), name)(shape, wanted), requires_grad)
+    with arrays.on(device) as xp:
+        return finish(getattr(xp, name)(shape, wanted), requires_grad)
 
 
 def zeros(
@@ -291,16 +301,16 @@ def full(
     (tensor([7, 7]), tensor([0.5000, 0.5000]))
     """
     value = to_array("full", fill_value, dtype, None, copy=False)  # in its own or the given dtype
-    xp = arrays.module_for(device)
     shape = shape_of("full", tuple(size) if isinstance(size, Sequence) else (size,))
-    return finish(xp.full(shape, value.item(), value.dtype), requires_grad)
+    with arrays.on(device) as xp:
+        return finish(xp.full(shape, value.item(), value.dtype), requires_grad)
 
 
 def _like(input: Any, name: str, fill: str, dtype: Any, device: Any, requires_grad: bool) -> Any:
     data = check_tensor(name, input)._data
     wanted = data.dtype if dtype is None else as_dtype(dtype)
-    xp = arrays.module_of(data) if device is None else arrays.module_for(device)
-    return finish(getattr(xp, fill)(data.shape, wanted), requires_grad)
+    with arrays.on(arrays.device_of(data) if device is None else device) as xp:
+        return finish(getattr(xp, fill)(data.shape, wanted), requires_grad)
 
 
 def zeros_like(
@@ -369,7 +379,8 @@ def eye(
     if n < 0 or (m or 0) < 0:
         raise ArgumentError(f"eye: sizes must not be negative, got {n} and {m}")
     wanted = get_default_dtype() if dtype is None else as_dtype(dtype)
-    return finish(arrays.module_for(device).eye(n, m, dtype=wanted), requires_grad)
+    with arrays.on(device) as xp:
+        return finish(xp.eye(n, m, dtype=wanted), requires_grad)
 
 
 # Methods of a tensor, which give its dtype and its device to what they make.

@@ -14,8 +14,8 @@ from tapegrad.autograd.arrays import (
     bool_,
     int64,
     is_array,
-    module_for,
     module_of,
+    on,
 )
 from tapegrad.autograd.engine import Variable, array_of, describe, wrap
 from tapegrad.autograd.errors import ArgumentError, DtypeError, PositionError
@@ -159,8 +159,9 @@ def _triangle(name: str, row: int, col: int, offset: int, dtype: Any, device: An
         raise ArgumentError(f"{name}: row and col must not be negative, got {row} and {col}")
     if as_dtype(dtype) not in INTEGERS:
         raise DtypeError(f"{name}: positions are integers, not {as_dtype(dtype)}")
-    xp = module_for(device)
-    return wrap(xp.stack(getattr(xp, name)(row, offset, col)).astype(as_dtype(dtype), copy=False))
+    with on(device) as xp:
+        places = xp.stack(getattr(xp, name)(row, offset, col))
+        return wrap(places.astype(as_dtype(dtype), copy=False))
 
 
 def unravel_index(indices: Any, shape: int | Sequence[int]) -> tuple[Any, ...]:

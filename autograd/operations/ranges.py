@@ -60,14 +60,15 @@ def arange(
     count = max(math.ceil((end - start) / step), 0)
     if wanted not in FLOATS:  # cut off before they are added up, as in PyTorch
         start, step = int(start), int(step)
-    xp = arrays.module_for(device)
-    if isinstance(start, float) or isinstance(step, float):
-        found = xp.arange(count, dtype=np.float64)
-        found *= step
-        found += start
-    else:
-        found = xp.arange(start, start + count * step, step) if step else xp.full(count, start)
-    return finish(found.astype(wanted, copy=False), requires_grad)
+    with arrays.on(device) as xp:
+        if isinstance(start, float) or isinstance(step, float):
+            found = xp.arange(count, dtype=np.float64)
+            found *= step
+            found += start
+        else:
+            found = xp.arange(start, start + count * step, step) if step else xp.full(count, start)
+        found = found.astype(wanted, copy=False)
+    return finish(found, requires_grad)
 
 
 def _between(xp: Any, start: Any, end: Any, steps: int, wanted: np.dtype) -> Array:
@@ -112,8 +113,9 @@ def linspace(
     """
     start, end, steps = _checked("linspace", start, end, steps)
     wanted = get_default_dtype() if dtype is None else as_dtype(dtype)
-    found = _between(arrays.module_for(device), start, end, steps, wanted)
-    return finish(found.astype(wanted, copy=False), requires_grad)
+    with arrays.on(device) as xp:
+        found = _between(xp, start, end, steps, wanted).astype(wanted, copy=False)
+    return finish(found, requires_grad)
 
 
 def logspace(
@@ -134,10 +136,9 @@ def logspace(
     """
     start, end, steps = _checked("logspace", start, end, steps)
     wanted = get_default_dtype() if dtype is None else as_dtype(dtype)
-    xp = arrays.module_for(device)
-    exponents = _between(xp, start, end, steps, wanted)
-    if wanted in FLOATS:
-        exponents = exponents.astype(wide(wanted), copy=False)
-    with np.errstate(all="ignore"):
+    with arrays.on(device) as xp, np.errstate(all="ignore"):
+        exponents = _between(xp, start, end, steps, wanted)
+        if wanted in FLOATS:
+            exponents = exponents.astype(wide(wanted), copy=False)
         found = xp.power(exponents.dtype.type(base), exponents).astype(wanted, copy=False)
     return finish(found, requires_grad)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tapegrad.autograd import Tensor
-from tapegrad.autograd.arrays import HALVES, float32, int64, module_for, module_of
+from tapegrad.autograd.arrays import HALVES, float32, int64, module_of, on
 from tapegrad.autograd.engine import cast, describe, needs_gradient, wrap
 from tapegrad.autograd.errors import ArgumentError, ShapeError
 from tapegrad.autograd.gates.activation import hardtanh
@@ -242,14 +242,14 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
         raise ArgumentError(f"affine_grid: sizes must be positive, got {tuple(size)}")
     if size[0] != theta.shape[0]:
         raise ShapeError(f"affine_grid: {describe(theta)} are not maps for {tuple(size)}")
-    xp = module_for(theta.device)
-    lines = [
-        xp.linspace(-1, 1, n) * (1 if align_corners else (n - 1) / n) if n > 1 else xp.zeros(1)
-        for n in size[2:]
-    ]
-    mesh = xp.meshgrid(*lines, indexing="ij")[::-1]
-    points = xp.stack([*(part.reshape(-1) for part in mesh), xp.ones(mesh[0].size)], axis=1)
-    points = wrap(points.astype(theta._data.dtype))
+    with on(theta.device) as xp:
+        lines = [
+            xp.linspace(-1, 1, n) * (1 if align_corners else (n - 1) / n) if n > 1 else xp.zeros(1)
+            for n in size[2:]
+        ]
+        mesh = xp.meshgrid(*lines, indexing="ij")[::-1]
+        points = xp.stack([*(part.reshape(-1) for part in mesh), xp.ones(mesh[0].size)], axis=1)
+        points = wrap(points.astype(theta._data.dtype))
     return (points @ theta.transpose(1, 2)).reshape(size[0], *size[2:], spatial)
 
 

@@ -204,6 +204,10 @@ class Memory:
     def __init__(self, array):
         self.host, self.device_id = array.host, array.device.id
         self.ptr = array.host.ctypes.data
+        whole = array.host
+        while isinstance(whole.base, np.ndarray):
+            whole = whole.base
+        self.mem = types.SimpleNamespace(ptr=whole.ctypes.data, size=whole.nbytes)
 
     def copy_from_device_async(self, source, size, stream=None):
         recording.launched("copy between devices")
@@ -345,6 +349,7 @@ def lifted(function, name="", takes=FUNCTIONS, owner=None):
         if name in WAITING or (name == "where" and len(args) == 1):
             recording.synchronised(name)
         if name in UNCOMPUTED:
+            FakeStream.cuda.pool.take(result)
             return wrapped(poisoned(result))
         out = kwargs.get("out")
         results = result if isinstance(result, tuple) else (result,)
@@ -354,6 +359,9 @@ def lifted(function, name="", takes=FUNCTIONS, owner=None):
             refuse(array.device.id != Device.current(), ValueError,
                    "Array device must be same as the current device: array device = "
                    f"{array.device.id} while current = {Device.current()}")  # fmt: skip
+        FakeStream.cuda.pool.take(
+            *(r for r in results if out is None and isinstance(r, np.ndarray))
+        )
         recording.launched(name)
         return (out[0] if isinstance(out, tuple) else out) if out is not None else wrapped(result)
 
@@ -424,6 +432,7 @@ class FakeCupy(Library):
         super().__init__("cupy", np, NOT_IN_CUPY["cupy"])
 
         self.cuda = FakeCuda(self, Device)
+        self.get_default_memory_pool = lambda: self.cuda.pool
         self.linalg = Library("cupy.linalg", np.linalg, NOT_IN_CUPY["linalg"])
         tricks = Library("cupy.lib.stride_tricks", np.lib.stride_tricks)
         self.lib = types.SimpleNamespace(stride_tricks=tricks)

@@ -126,10 +126,16 @@ class ExternalStream(FakeStream):
 
 
 class FakePool:
-    """The memory pool: counts, a limit, and how often its free blocks were given back."""
+    """The memory pool, which has no memory for as many allocations as `failing` says."""
 
-    def __init__(self, cuda):
-        self.cuda, self.used, self.kept, self.freed, self.limit = cuda, 0, 0, 0, 0
+    def __init__(self):
+        self.used, self.kept, self.limit = 5 * GIBIBYTE, GIBIBYTE, 0
+        self.failing = self.freed = 0  # how often its free blocks were given back
+
+    def take(self, *arrays):
+        if self.failing:
+            self.failing -= 1
+            raise OutOfMemoryError(sum(array.nbytes for array in arrays), self.total_bytes())
 
     def used_bytes(self):
         return self.used
@@ -161,7 +167,7 @@ class FakeCuda(types.SimpleNamespace):
         null.queue, null.ran, null.log = [], 0, []
         self.streams = {index: [null] for index in range(8)}
         self.seen = [null]  # every stream, as `Device.synchronize` waits for them
-        self.pool = FakePool(self)
+        self.pool = FakePool()
 
         class Stream(FakeStream):
             cuda = self

@@ -324,13 +324,53 @@ def test_a_gpu_that_is_not_there_is_one_sentence(gpu):
         tg.zeros(2, device="cuda")
 
 
-def test_a_driver_that_does_not_work_is_one_sentence(gpu):
-    def fail():
-        raise OSError("driver too old")
+NO_DRIVER, NO_DEVICE, BROKEN = 35, 100, 999
 
+
+@pytest.mark.parametrize(
+    ("status", "driver", "said"),
+    [
+        (NO_DRIVER, 0, r"has no driver.*install the driver"),
+        (NO_DRIVER, 12040, r"CUDA 13\.0 and the driver runs CUDA 12\.4.*'tapegrad\[cuda12\]'"),
+        (NO_DEVICE, 13000, r"the driver, which is installed, finds none$"),
+        (BROKEN, 13000, r"working driver.*: something broke"),
+    ],
+)
+def test_a_gpu_that_cannot_be_used_is_one_sentence(gpu, monkeypatch, status, driver, said):
+    def fail():
+        raise gpu.cuda.runtime.CUDARuntimeError(status, "something broke")
+
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     gpu.cuda.runtime.getDeviceCount = fail
-    with pytest.raises(RuntimeError, match=r"working driver.*driver too old"):
+    gpu.cuda.runtime.driverGetVersion = lambda: driver
+    with pytest.raises(RuntimeError, match=said) as caught:
         tg.ones(2).cuda()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_hidden_gpu_is_said_to_be_hidden(gpu, monkeypatch):
+    def fail():
+        raise gpu.cuda.runtime.CUDARuntimeError(NO_DEVICE, "cudaErrorNoDevice")
+
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    gpu.cuda.runtime.getDeviceCount = fail
+    with pytest.raises(RuntimeError, match="CUDA_VISIBLE_DEVICES is ''"):
+        tg.ones(2).cuda()
+
+
+def test_a_compiler_that_is_missing_is_one_sentence(gpu):
+    def fail():
+        raise RuntimeError("CuPy failed to load libnvrtc.so.13: OSError\nand more")
+
+    gpu.cuda.nvrtc.getVersion = fail
+    with pytest.raises(RuntimeError, match=r"NVRTC.*libnvrtc.so.13.*pip install") as caught:
+        tg.zeros(2, device="cuda")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_gpu_of_a_number_too_large_is_refused_with_those_there_are(gpu):
+    with pytest.raises(RuntimeError, match="unknown device .cuda:2.: there are 2 GPUs"):
+        tg.zeros(2, device="cuda:2")
 
 
 @pytest.mark.parametrize(
