@@ -4,7 +4,7 @@ The public names, gathered: tensors and their operations by PyTorch's names, the
 Layers are in `tapegrad.nn`, optimizers in `tapegrad.optim`, batches in `tapegrad.data`.
 """
 
-from tapegrad import autograd, data, linalg, nn, optim
+from tapegrad import autograd, cuda, data, linalg, nn, optim
 from tapegrad.autograd import (
     Generator,
     ShapeError,
@@ -119,6 +119,7 @@ __all__ = [
     "conv_transpose3d",
     "cosine_similarity",
     "cross_entropy",
+    "cuda",
     "data",
     "device",
     "double",
