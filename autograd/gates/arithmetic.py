@@ -99,7 +99,7 @@ class Div(BinaryGate):
 
 
 # By the exponent: `pow` takes a hundred instructions.
-SHORT_POWERS: dict[float, str] = {
+SHORT_POWERS: dict[Any, str] = {
     **{float(n): " * ".join(["(x * x)"] * (n // 2) + ["x"] * (n % 2)) for n in range(1, 9)},
     0: "T(1)",
     0.5: "sqrt(x)",
@@ -254,7 +254,8 @@ class Copysign(BinaryGate):
         wants_x, wants_y = node.inputs
         to_x = None
         if wants_x:
-            sign_of_y = math.copysign(1.0, y) if type(y) in (float, int) else copysign(1.0, y)
+            one = 1.0 if hasattr(y, "dtype") else where(False, x, 1.0)  # y may be a fused scalar
+            sign_of_y = math.copysign(1.0, y) if type(y) in (float, int) else copysign(one, y)
             to_x = where(x == 0, 0.0, where((x < 0) != (sign_of_y < 0), -grad, grad))
         return to_x, wants_y and where(False, grad, 0.0)
 
