@@ -254,6 +254,24 @@ def current_index() -> int:
     return int(_working.cuda.runtime.getDevice())
 
 
+def several_gpus() -> bool:
+    """Whether arrays in use may be on different GPUs."""
+    return _count > 1
+
+
+def stand_at(value: Array) -> None:
+    """Make the GPU of an array the current one of this thread; the CPU's change nothing."""
+    if type(value) in DEVICE_TYPES:
+        value.device.use()
+    elif type(value) is list:  # the gradients of several outputs
+        stand_at(next((part for part in value if part is not None), None))
+
+
+def kept_device() -> Any:
+    """A context behind which the GPU is current that is so now, where there are several."""
+    return _working.cuda.Device() if several_gpus() and _working else _HOST
+
+
 class _Host:
     """What `on` gives for the CPU."""
 

@@ -15,7 +15,16 @@ from typing import Any
 import numpy as np
 
 from . import engine, versions
-from .arrays import DEVICE_TYPES, FLOATS, MODULES, device_of, module_of
+from .arrays import (
+    DEVICE_TYPES,
+    FLOATS,
+    MODULES,
+    device_of,
+    kept_device,
+    module_of,
+    several_gpus,
+    stand_at,
+)
 from .engine import (
     Leaf,
     Mode,
@@ -232,7 +241,7 @@ def _walk(
     found = get_mode()
     mode.set(Mode(create_graph, (), found.anomaly))
     try:
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), kept_device():
             _visit(pending, retain, create_graph, captured, wanted, found.anomaly)
     finally:
         mode.set(found)
@@ -250,9 +259,12 @@ def _visit(
     heap = [-number for number in pending]
     heapify(heap)
     last_write = versions.last_write
+    several = several_gpus()
     while heap:
         node, gradient, own = pending.pop(-heappop(heap))
         gate = node.gate
+        if several:
+            stand_at(gradient)
         if node.notes is not None:
             gradient, own = _attend(node, gradient), False
             last_write = versions.last_write
@@ -302,7 +314,10 @@ def _visit(
                 if wanted is None or number in wanted:
                     pending[number] = [before, arriving, gate.fresh and not create_graph]
                     heappush(heap, -number)
-            elif entry[2]:
+                continue
+            if several:
+                stand_at(arriving)
+            if entry[2]:
                 entry[1] += arriving
             else:
                 _meet(entry, arriving)

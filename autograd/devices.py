@@ -14,6 +14,7 @@ from typing import Any
 from tapegrad.kernels.cuda import pointwise
 from tapegrad.kernels.expression import FusionError, Program, Scalar
 
+from . import guards
 from .arrays import DEVICE_TYPES, MODULES
 from .engine import Gate, Node, cast, elsewhere
 from .gates.arithmetic import pow_
@@ -222,7 +223,7 @@ def _bind(
     def scalar(where: int | str) -> Scalar:
         position = len(call.numbers)
         call.numbers.append(where)
-        return Scalar(lambda given: given[position], str(where), settled=True)
+        return Scalar(lambda given: given[position], str(where), general=True)
 
     bound: list[Any] = []
     for i, value in enumerate(inputs):
@@ -242,5 +243,5 @@ def _bind(
     return bound, settings, call
 
 
-elsewhere.run = _run  # type: ignore[method-assign]
-elsewhere.backward = _backward  # type: ignore[method-assign]
+elsewhere.run = guards.forward(_run)  # type: ignore[method-assign]
+elsewhere.backward = guards.backward(_backward)  # type: ignore[method-assign]

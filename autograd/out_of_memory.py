@@ -64,27 +64,20 @@ def saved_by_gate(index: int) -> list[Saved]:
     return sorted(table.values(), key=lambda row: row.size, reverse=True)
 
 
-def retrying(run: Callable[..., Any]) -> Callable[..., Any]:
-    """`run`, whose first argument is a gate, called a second time where memory ran out.
+def retry(what: str, run: Callable[..., Any], *args: Any) -> Any:
+    """Call `run` once more after memory ran out in it; to be called outside of the `except`.
 
-    OutOfMemoryError, if it runs out again.
+    There the first error is gone, and with it the arrays that its traceback held.
+    OutOfMemoryError, if memory runs out again.
     """
-
-    def run_or_retry(gate: Any, *args: Any) -> Any:
-        try:
-            return run(gate, *args)
-        except MemoryError as error:
-            if isinstance(error, OutOfMemoryError):  # of a gate that this one calls
-                raise
-        # Here the first error is gone, and with it the arrays that its traceback held.
-        release()
-        try:
-            return run(gate, *args)
-        except MemoryError as error:
-            failure = out_of_memory(f"gate '{gate.name}'", error)
-        raise failure
-
-    return run_or_retry
+    release()
+    try:
+        return run(*args)
+    except MemoryError as error:
+        if isinstance(error, OutOfMemoryError):
+            raise
+        failure = out_of_memory(what, error)
+    raise failure
 
 
 def release() -> None:

@@ -1,0 +1,55 @@
+"""Around gates on a GPU: their device is made current, and memory that ran out is tried again.
+
+CuPy computes on the current device, where the arrays of a gate need not be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from . import arrays
+from .arrays import DEVICE_TYPES
+from .engine import Gate, Node
+from .out_of_memory import OutOfMemoryError, retry
+
+
+def forward(run: Callable[..., Any]) -> Callable[..., Any]:
+    """`run(gate, xp, inputs, params)`, guarded."""
+
+    def guarded(gate: Gate, xp: Any, inputs: Sequence[Any], params: dict[str, Any]) -> Any:
+        try:
+            if not arrays.several_gpus():
+                return run(gate, xp, inputs, params)
+            with _where(inputs):
+                return run(gate, xp, inputs, params)
+        except MemoryError as error:
+            if isinstance(error, OutOfMemoryError) or getattr(xp, "ndarray", None) not in DEVICE_TYPES:
+                raise
+        with _where(inputs):
+            return retry(f"gate '{gate.name}'", run, gate, xp, inputs, params)
+
+    return guarded
+
+
+def backward(run: Callable[..., Any]) -> Callable[..., Any]:
+    """`run(node, grad, saved)`, guarded; the walk has made the device current."""
+
+    def guarded(node: Node, grad: Any, saved: Sequence[Any]) -> Any:
+        try:
+            return run(node, grad, saved)
+        except MemoryError as error:
+            if isinstance(error, OutOfMemoryError):
+                raise
+        return retry(f"the backward of gate '{node.gate.name}'", run, node, grad, saved)
+
+    return guarded
+
+
+def _where(inputs: Sequence[Any]) -> AbstractContextManager[Any]:
+    """The context of the device on which the first array among the inputs is."""
+    for value in inputs:
+        if type(value) in DEVICE_TYPES:
+            return nullcontext() if value.device.id == arrays.current_index() else value.device
+    return nullcontext()
