@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tapegrad.autograd.arrays import module_of, wide
-from tapegrad.autograd.engine import Gate, Node, array_of, cast
+from tapegrad.autograd.engine import Gate, Node, Variable, array_of, cast
 from tapegrad.kernels import extremes, sorting, sums
+from tapegrad.kernels import softmax as softmaxes
 
 from .arithmetic import div
 from .broadcasting import expand
@@ -216,13 +217,6 @@ class All_(Gate):
         return extremes.all_(xp, x, dims, keepdim)
 
 
-def _largest(xp: Any, x: Any, dims: Dims) -> Any:
-    """The largest over dimensions, which are kept; -inf of none."""
-    if not x.size:
-        return xp.full(_kept(x.shape, dims), -math.inf, x.dtype)
-    return xp.max(x, axis=dims, keepdims=True)
-
-
 class Logsumexp(Gate):
     """log(sum(exp(x))), shifted by the largest; its derivative is the softmax, 0 for all -inf."""
 
@@ -249,14 +243,14 @@ class Softmax(Gate):
     needs: ClassVar = {"x": "out"}
     floats: ClassVar = True
     quiet: ClassVar = "arrays"
+    fresh: ClassVar = True
 
     def forward(self, xp: Any, x: Any, *, dim: int) -> Any:
-        shifted = x.astype(wide(x.dtype), copy=False) - _largest(xp, x, (dim,))
-        xp.exp(shifted, out=shifted)
-        shifted /= xp.sum(shifted, axis=dim, keepdims=True)
-        return shifted.astype(x.dtype, copy=False)
+        return softmaxes.softmax(xp, x, dim)
 
     def backward(self, node: Node, grad: Any, out: Any, x: None, *, dim: int) -> Any:
+        if not isinstance(grad, Variable):
+            return softmaxes.softmax_gradient(module_of(out), grad, out, dim)
         shared = grad * out
         return shared - out * sum_(shared, dims=(dim,), keepdim=True)
 
@@ -267,13 +261,14 @@ class LogSoftmax(Gate):
     needs: ClassVar = {"x": "out"}
     floats: ClassVar = True
     quiet: ClassVar = "arrays"
+    fresh: ClassVar = True
 
     def forward(self, xp: Any, x: Any, *, dim: int) -> Any:
-        shifted = x.astype(wide(x.dtype), copy=False) - _largest(xp, x, (dim,))
-        shifted -= xp.log(xp.sum(xp.exp(shifted), axis=dim, keepdims=True))
-        return shifted.astype(x.dtype, copy=False)
+        return softmaxes.softmax(xp, x, dim, logarithm=True)
 
     def backward(self, node: Node, grad: Any, out: Any, x: None, *, dim: int) -> Any:
+        if not isinstance(grad, Variable):
+            return softmaxes.softmax_gradient(module_of(out), grad, out, dim, logarithm=True)
         return grad - exp(out) * sum_(grad, dims=(dim,), keepdim=True)
 
 
