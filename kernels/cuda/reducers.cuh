@@ -4,8 +4,9 @@
 //     Input                 the type of the elements in memory
 //     State                 what a thread holds; a plain struct or a number
 //     PACK                  how many elements may be read in one access
-//     take(state, x, place, options)   x, element number `place` of what is reduced, joins
-//     finish(out, at, state, options)  out[at] from everything
+//     RELATIVE              whether it asks for the first element
+//     take(state, x, first, place, options)   x, element number `place` of what is reduced, joins
+//     finish(out, at, state, options)         out[at] from everything
 #pragma once
 #include "collectives.cuh"
 
@@ -19,6 +20,7 @@ struct Options {
 template <class T, int N = sizeof(T) == 1 ? 8 : 16 / sizeof(T)> struct Reads {
     using Input = T;
     static constexpr int PACK = N;
+    static constexpr bool RELATIVE = false;
 };
 
 // In what a type is summed: halves in float, integers in 64 bits, whose overflow wraps around.
@@ -45,7 +47,7 @@ __device__ __forceinline__ double power(double x, double y) { return pow(x, y); 
 // The sum divided by `number`: 1, or how many there are for a mean.
 template <class T> struct SumOf : Reads<T>, Sum {
     using State = typename Accumulator<T>::type;
-    static __device__ __forceinline__ void take(State& sum, T x, long long, const Options&) {
+    static __device__ __forceinline__ void take(State& sum, T x, T, long long, const Options&) {
         sum += load(x);
     }
     static __device__ __forceinline__ void finish(void* out, long long at, State sum,
@@ -59,7 +61,7 @@ template <class T> struct SumOf : Reads<T>, Sum {
 template <class T> struct SumOfEach : Reads<T>, Sum {
     enum Mode { PRESENT, MAGNITUDES, SQUARES, LENGTH };  // PRESENT: what is not NaN
     using State = Compute<T>;
-    static __device__ __forceinline__ void take(State& sum, T stored, long long,
+    static __device__ __forceinline__ void take(State& sum, T stored, T, long long,
                                                 const Options& options) {
         const State x = load(stored);
         if (options.mode == PRESENT) sum += is_nan(x) ? State(0) : x;
@@ -75,7 +77,7 @@ template <class T> struct SumOfEach : Reads<T>, Sum {
 // (sum |x|^p)^(1/p). One element at a time: a power takes too many instructions to unroll.
 template <class T> struct PowerNormOf : Reads<T, 1>, Sum {
     using State = Compute<T>;
-    static __device__ __forceinline__ void take(State& sum, T x, long long,
+    static __device__ __forceinline__ void take(State& sum, T x, T, long long,
                                                 const Options& options) {
         sum += power(magnitude(load(x)), (State)options.number);
     }
@@ -87,7 +89,7 @@ template <class T> struct PowerNormOf : Reads<T, 1>, Sum {
 
 template <class T> struct ProductOf : Reads<T>, Product {
     using State = typename Accumulator<T>::type;
-    static __device__ __forceinline__ void take(State& product, T x, long long, const Options&) {
+    static __device__ __forceinline__ void take(State& product, T x, T, long long, const Options&) {
         product *= load(x);
     }
     static __device__ __forceinline__ void finish(void* out, long long at, State product,
@@ -117,7 +119,7 @@ template <class T> __device__ __forceinline__ T masked(T x, unsigned long long k
 
 template <class T> struct LargestOf : Reads<T>, Max {
     using State = Compared<T>;
-    static __device__ __forceinline__ void take(State& largest, T x, long long,
+    static __device__ __forceinline__ void take(State& largest, T x, T, long long,
                                                 const Options& options) {
         largest = combine(largest, (State)load(masked(x, options.keep, options.flip)));
     }
@@ -129,7 +131,7 @@ template <class T> struct LargestOf : Reads<T>, Max {
 
 template <class T> struct PlaceOfLargest : Reads<T>, ArgMax {
     using State = Placed<Compared<T>>;
-    static __device__ __forceinline__ void take(State& largest, T x, long long place,
+    static __device__ __forceinline__ void take(State& largest, T x, T, long long place,
                                                 const Options& options) {
         const Compared<T> value = load(masked(x, options.keep, options.flip));
         largest = combine(largest, State{value, place});
@@ -144,7 +146,7 @@ template <class T> struct PlaceOfLargest : Reads<T>, ArgMax {
 template <class T> struct CountOf : Reads<T>, Sum {
     enum Mode { NUMBER, ANY, ALL };
     using State = long long;
-    static __device__ __forceinline__ void take(State& count, T x, long long,
+    static __device__ __forceinline__ void take(State& count, T x, T, long long,
                                                 const Options& options) {
         count += (x & (T)options.keep) != 0;
     }
@@ -158,7 +160,7 @@ template <class T> struct CountOf : Reads<T>, Sum {
 
 template <class T> struct LogSumExpOf : Reads<T>, AddExponentials {
     using State = Exponentials<Compute<T>>;
-    static __device__ __forceinline__ void take(State& sum, T x, long long, const Options&) {
+    static __device__ __forceinline__ void take(State& sum, T x, T, long long, const Options&) {
         sum = add(sum, load(x));
     }
     static __device__ __forceinline__ void finish(void* out, long long at, State sum,
@@ -167,9 +169,8 @@ template <class T> struct LogSumExpOf : Reads<T>, AddExponentials {
     }
 };
 
-// A mean and the sum of squared distances from it, exactly 0 for a constant, in one read: Welford,
-// "Note on a method for calculating corrected sums of squares" (1962), and for two parts Chan, Golub
-// and LeVeque (1979).
+// A mean and the sum of squared distances from it, in one read: Welford, "Note on a method for
+// calculating corrected sums of squares" (1962), and for two parts Chan, Golub and LeVeque (1979).
 template <class T> struct Moments {
     T count, mean, squares;
 };
@@ -177,20 +178,24 @@ template <class T> __device__ __forceinline__ Moments<T> exchange(Moments<T> x, 
     return {exchange(x.count, across), exchange(x.mean, across), exchange(x.squares, across)};
 }
 
+// Of the distances from the first element, which are exactly 0 for a constant, and small where all
+// are far from 0: a mean near 0 is rounded to more digits.
 template <class T> struct VarianceOf : Reads<T> {
+    static constexpr bool RELATIVE = true;
     using Number = Compute<T>;
     using State = Moments<Number>;
     template <class S> static __device__ __forceinline__ S identity() { return S{}; }
     static __device__ __forceinline__ State combine(State a, State b) {
+        if (a.count == 0) return b;
+        if (b.count == 0) return a;
         const Number count = a.count + b.count;
-        if (count == 0) return a;
         const Number distance = b.mean - a.mean, share = b.count / count;
         return {count, a.mean + distance * share,
                 a.squares + b.squares + distance * distance * (a.count * share)};
     }
-    static __device__ __forceinline__ void take(State& moments, T stored, long long,
+    static __device__ __forceinline__ void take(State& moments, T stored, T first, long long,
                                                 const Options&) {
-        const Number x = load(stored), distance = x - moments.mean;
+        const Number x = load(stored) - load(first), distance = x - moments.mean;
         moments.count += 1;
         moments.mean += distance / moments.count;
         moments.squares += distance * (x - moments.mean);

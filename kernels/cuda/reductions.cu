@@ -83,16 +83,17 @@ struct Walk {
 };
 
 // What a thread makes of the units from `first` to `end`, `step` apart. Of a pack in a row, element
-// v joins state v of V; of a pack of columns it belongs to output v. Several loads are on their way
-// before the first is needed.
+// v joins state v of V; of a pack of columns it belongs to output v, and so do the first elements.
+// Several loads are on their way before one is needed.
 template <class Op, int V, bool ROW>
 __device__ __forceinline__ void accumulate(typename Op::State (&states)[V],
+                                           const typename Op::Input (&first)[ROW ? 1 : V],
                                            const typename Op::Input* x, const Shape& shape,
-                                           long long first, long long end, int step,
+                                           long long begin, long long end, int step,
                                            const Options& options) {
     constexpr int LOADS = Op::PACK == 1 ? 1 : V == 1 && !ROW ? 8 : 4;
     using Unit = Pack<typename Op::Input, V>;
-    Walk walk(shape, first);
+    Walk walk(shape, begin);
     Unit units[LOADS];
     while (walk.position + (LOADS - 1) * (long long)step < end) {
         const long long position = walk.position;
@@ -106,7 +107,8 @@ __device__ __forceinline__ void accumulate(typename Op::State (&states)[V],
             const long long place = (position + u * (long long)step) * (ROW ? V : 1);
 #pragma unroll
             for (int v = 0; v < V; v++)
-                Op::take(states[v], units[u].at[v], place + (ROW ? v : 0), options);
+                Op::take(states[v], units[u].at[v], first[ROW ? 0 : v], place + (ROW ? v : 0),
+                         options);
         }
     }
 #pragma unroll 1
@@ -115,7 +117,7 @@ __device__ __forceinline__ void accumulate(typename Op::State (&states)[V],
         const long long place = walk.position * (ROW ? V : 1);
 #pragma unroll
         for (int v = 0; v < V; v++)
-            Op::take(states[v], units[0].at[v], place + (ROW ? v : 0), options);
+            Op::take(states[v], units[0].at[v], first[ROW ? 0 : v], place + (ROW ? v : 0), options);
         walk.advance(shape, step);
     }
 }
@@ -169,15 +171,20 @@ __device__ __forceinline__ typename Op::State row(const typename Op::Input* x, c
     using State = typename Op::State;
     const long long begin = blockIdx.y * shape.chunk, last = begin + shape.chunk;
     const long long end = last < shape.length ? last : shape.length;
-    const long long first = exists ? begin + threadIdx.x : end;
+    const long long start = exists ? begin + threadIdx.x : end;
+    typename Op::Input first[1] = {};
+    if (Op::RELATIVE && start < end) first[0] = x[0];
     State states[PACK];
 #pragma unroll
     for (int v = 0; v < PACK; v++) states[v] = Op::template identity<State>();
     if (PACK > 1 && shape.packed) {
-        accumulate<Op, PACK, true>(states, x, shape, first, end, blockDim.x, options);
-        if (exists && blockIdx.y + 1 == gridDim.y && threadIdx.x < shape.rest) {
-            const long long place = shape.length * PACK + threadIdx.x;
-            Op::take(states[0], x[place], place, options);
+        accumulate<Op, PACK, true>(states, first, x, shape, start, end, blockDim.x, options);
+        if (exists && blockIdx.y + 1 == gridDim.y) {
+#pragma unroll 1
+            for (int i = threadIdx.x; i < shape.rest; i += blockDim.x) {
+                const long long place = shape.length * PACK + i;
+                Op::take(states[0], x[place], first[0], place, options);
+            }
         }
 #pragma unroll
         for (int half = PACK / 2; half > 0; half /= 2)
@@ -186,7 +193,7 @@ __device__ __forceinline__ typename Op::State row(const typename Op::Input* x, c
         return states[0];
     }
     State alone[1] = {states[0]};
-    accumulate<Op, 1, true>(alone, x, shape, first, end, blockDim.x, options);
+    accumulate<Op, 1, true>(alone, first, x, shape, start, end, blockDim.x, options);
     return alone[0];
 }
 
@@ -218,8 +225,14 @@ __device__ __forceinline__ void column(const typename Op::Input* x, void* out,
         State states[V];
 #pragma unroll
         for (int v = 0; v < V; v++) states[v] = Op::template identity<State>();
-        const long long first = exists ? begin + threadIdx.y : end;
-        accumulate<Op, V, false>(states, x + origin.in, shape, first, end, blockDim.y, options);
+        const long long start = exists ? begin + threadIdx.y : end;
+        typename Op::Input first[V] = {};
+        if (Op::RELATIVE && start < end) {
+#pragma unroll
+            for (int v = 0; v < V; v++) first[v] = x[origin.in + v];
+        }
+        accumulate<Op, V, false>(states, first, x + origin.in, shape, start, end, blockDim.y,
+                                 options);
         column_reduce<Op, V>(states);
         if (exists && threadIdx.y == 0) {
 #pragma unroll
