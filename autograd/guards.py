@@ -22,12 +22,12 @@ def forward(run: Callable[..., Any]) -> Callable[..., Any]:
         try:
             if not arrays.several_gpus():
                 return run(gate, xp, inputs, params)
-            with _where(inputs):
+            with _where(inputs, gate):
                 return run(gate, xp, inputs, params)
         except MemoryError as error:
             if isinstance(error, OutOfMemoryError) or getattr(xp, "ndarray", None) not in DEVICE_TYPES:
                 raise
-        with _where(inputs):
+        with _where(inputs, gate):
             return retry(f"gate '{gate.name}'", run, gate, xp, inputs, params)
 
     return guarded
@@ -47,9 +47,13 @@ def backward(run: Callable[..., Any]) -> Callable[..., Any]:
     return guarded
 
 
-def _where(inputs: Sequence[Any]) -> AbstractContextManager[Any]:
-    """The context of the device on which the first array among the inputs is."""
+def _where(inputs: Sequence[Any], gate: Gate) -> AbstractContextManager[Any]:
+    """The context of the device on which the inputs are; RuntimeError if they are on several."""
+    found = None
     for value in inputs:
         if type(value) in DEVICE_TYPES:
-            return nullcontext() if value.device.id == arrays.current_index() else value.device
-    return nullcontext()
+            if found is None:
+                found = value.device
+            elif value.device.id != found.id:
+                gate.check_devices(list(inputs))
+    return nullcontext() if found is None or found.id == arrays.current_index() else found
