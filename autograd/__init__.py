@@ -17,7 +17,7 @@ from .errors import (
 )
 from .explain import explain
 from .function import Function
-from .fused import fused
+from .fusion import fused
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 from .modes import (
     detect_anomaly,
@@ -30,6 +30,8 @@ from .operations.creation import as_tensor, from_numpy, tensor
 from .operations.generators import Generator, manual_seed
 from .tape import Tape
 from .tensor import Tensor
+
+devices.install()
 
 __all__ = [
     "ArgumentError",

@@ -126,7 +126,7 @@ class _Call:
         """The outputs of the program."""
         scalars: Sequence[Any] = ()
         if self.numbers:
-            given = [inputs[n] if type(n) is int else params[n] for n in self.numbers]
+            given = [inputs[n] if isinstance(n, int) else params[n] for n in self.numbers]
             scalars = [scalar.value(given) for scalar in self.program.scalars]
         return pointwise.run(xp, self.program, [inputs[i] for i in self.arrays], scalars)
 
@@ -243,5 +243,7 @@ def _bind(
     return bound, settings, call
 
 
-elsewhere.run = guards.forward(_run)  # type: ignore[method-assign]
-elsewhere.backward = guards.backward(_backward)  # type: ignore[method-assign]
+def install() -> None:
+    """Let the engine run gates here."""
+    elsewhere.run = guards.forward(_run)
+    elsewhere.backward = guards.backward(_backward)

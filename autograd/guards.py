@@ -25,7 +25,8 @@ def forward(run: Callable[..., Any]) -> Callable[..., Any]:
             with _where(inputs, gate):
                 return run(gate, xp, inputs, params)
         except MemoryError as error:
-            if isinstance(error, OutOfMemoryError) or getattr(xp, "ndarray", None) not in DEVICE_TYPES:
+            on_gpu = getattr(xp, "ndarray", None) in DEVICE_TYPES
+            if isinstance(error, OutOfMemoryError) or not on_gpu:
                 raise
         with _where(inputs, gate):
             return retry(f"gate '{gate.name}'", run, gate, xp, inputs, params)

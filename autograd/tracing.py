@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 import types
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from .arrays import MODULES, as_dtype, bfloat16
 from .backward import gradients_of
 from .engine import Gate, Leaf, Mode, Variable, array_of, cast, mode, wrap
 from .errors import FusionError
+from .gates.arithmetic import pow_
 
 
 class SizeNotKnownWhileTraced:
@@ -148,6 +149,20 @@ symbolic.array = lambda x, copy=True, order="C": x  # type: ignore[attr-defined]
 MODULES[Symbol] = symbolic
 
 
+class Number(Gate):
+    """A number as a value of a dtype."""
+
+    pointwise: ClassVar = True
+    cuda: ClassVar = "x"
+
+    def forward(self, xp: Any, x: Any, *, dtype: np.dtype) -> Any:
+        return dtype.type(x)
+
+
+number = Number()
+del Gate.all[number.name]  # it is of traces only
+
+
 class Trace:
     """The steps noted so far; `apply` adds one, or finds the same one noted before."""
 
@@ -185,6 +200,9 @@ class Trace:
     def apply(self, gate: Gate, inputs: Sequence[Any], params: dict[str, Any]) -> Symbol:
         """The result of a pointwise gate."""
         ndim = max((i.ndim for i in inputs if type(i) is Symbol), default=0)
+        if gate is pow_:  # what it compares with 0 must be compared element by element
+            dtype = next(i.dtype for i in inputs if type(i) is Symbol)
+            inputs = [self.number(i, dtype) if type(i) is Scalar else i for i in inputs]
         operands = tuple(map(self.operand, inputs))
         bound = {k: self.operand(v) if type(v) is Scalar else v for k, v in params.items()}
         key = (
@@ -198,6 +216,11 @@ class Trace:
             self.steps.append(Step(gate, operands, bound, dtype))
             found = self._numbers[key] = (len(self.inputs) + len(self.steps) - 1, dtype)
         return Symbol(self, *found, (ANY_SIZE,) * ndim)
+
+    def number(self, scalar: Scalar, dtype: np.dtype) -> Symbol:
+        """A scalar as a value of a dtype."""
+        self.steps.append(Step(number, (self.operand(scalar),), {"dtype": dtype}, dtype))
+        return Symbol(self, len(self.inputs) + len(self.steps) - 1, dtype, ())
 
     def program(self, outputs: Sequence[Symbol], name: str) -> Program:
         """What was traced, without what the outputs do not need."""
@@ -253,8 +276,9 @@ def run(gate: Gate, inputs: Sequence[Any], params: dict[str, Any]) -> Any:
 
 
 def replay(program: Program, inputs: Sequence[Any], scalars: Sequence[Any]) -> list[Any]:
-    """The outputs of a program by its gates, one after another, on variables or symbols."""
+    """The outputs of a program by its gates, one after another, on symbols."""
     values = list(inputs)
+    trace = next(array_of(i).trace for i in inputs if type(array_of(i)) is Symbol)
 
     def operand(what: Any) -> Any:
         if type(what) is Value:
@@ -262,8 +286,12 @@ def replay(program: Program, inputs: Sequence[Any], scalars: Sequence[Any]) -> l
         return scalars[what.number] if type(what) is ScalarValue else what
 
     for step in program.steps:
+        operands = list(map(operand, step.operands))
         params = {k: operand(v) for k, v in step.params.items()}
-        values.append(step.gate(*map(operand, step.operands), **params))
+        if step.gate is number and type(operands[0]) is Scalar:
+            values.append(trace.number(operands[0], step.dtype))
+        else:
+            values.append(step.gate(*operands, **params))
     return [values[n] for n in program.outputs]
 
 
@@ -272,7 +300,7 @@ def rebased(scalar: Scalar, numbers: Sequence[Any]) -> Any:
     if not any(type(number) is Scalar for number in numbers):
         return scalar.value(numbers)
     known = [n.value if type(n) is Scalar else (lambda _, n=n: n) for n in numbers]
-    return Scalar(lambda v: scalar.value([f(v) for f in known]), scalar.name, scalar.settled)
+    return Scalar(lambda v: scalar.value([f(v) for f in known]), scalar.name, scalar.general)
 
 
 def derivative(
@@ -292,7 +320,8 @@ def derivative(
         given program, and the numbers of the inputs that its outputs are the gradients of: an input
         that nothing depends on has none.
     """
-    trace = Trace(program.scalars)
+    scalars = [Scalar(s.value, s.name, general=True) for s in program.scalars]
+    trace = Trace(scalars)
     gradients = [
         trace.input(program.dtype(program.outputs[i]), rank(program, ndims, i)) for i in places
     ]
@@ -302,7 +331,7 @@ def derivative(
     for i in targets:
         variables[i]._node = Leaf(variables[i])
     with _recording():
-        outputs = replay(program, variables, program.scalars)
+        outputs = replay(program, variables, scalars)
         nodes = [outputs[i]._node for i in places]
         roots = [(n, g) for n, g in zip(nodes, gradients, strict=True) if n is not None]
         wanted = [variables[i] for i in targets]

@@ -26,22 +26,23 @@ class Scalar:
     """A Python number that is known only when a program runs: an argument of its kernel.
 
     Arithmetic on it is done on the host, once a run, in double precision. To branch on its value is
-    refused, since the trace would hold for one value only; `settled` says that the value is none of
-    0, 1, -1, 2 and the infinities, and then comparisons with these have an answer.
+    refused, since the trace would hold for one value only. Not so if it is `general`: gates compare
+    their numbers with 0, 1 or infinity to take a short way, and a general one takes the long way,
+    which is right for every value.
 
     >>> rate = Scalar(lambda values: values[0])
     >>> (1 - rate ** 2).value((0.5,))
     0.75
     """
 
-    __slots__ = ("name", "settled", "value")
+    __slots__ = ("general", "name", "value")
 
     def __init__(
-        self, value: Callable[[Sequence[Any]], Any], name: str = "", settled: bool = False
+        self, value: Callable[[Sequence[Any]], Any], name: str = "", general: bool = False
     ) -> None:
         self.value = value
         self.name = name
-        self.settled = settled
+        self.general = general
 
     def _combined(self, other: Any, function: Callable[..., Any], swapped: bool = False) -> Any:
         mine = self.value
@@ -56,7 +57,7 @@ class Scalar:
         if swapped:
             mine, theirs = theirs, mine
         name = f"{function.__name__} of {self.name or 'a number'}"
-        return Scalar(lambda v: function(mine(v), theirs(v)), name, self.settled)
+        return Scalar(lambda v: function(mine(v), theirs(v)), name, self.general)
 
     def __add__(self, other: Any) -> Any:
         return self._combined(other, operator.add)
@@ -100,7 +101,7 @@ class Scalar:
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
-        if isinstance(other, (int, float)) and self.settled:
+        if isinstance(other, (int, float)) and self.general:
             return False
         raise self._refuse("compare")
 
@@ -110,7 +111,7 @@ class Scalar:
     __hash__ = object.__hash__
 
     def _ordered(self, other: Any, below: bool) -> bool:
-        if self.settled and other in (float("inf"), float("-inf")):
+        if self.general and other in (float("inf"), float("-inf")):
             return (other > 0) is below
         raise self._refuse("compare")
 
@@ -127,7 +128,7 @@ class Scalar:
         return self._ordered(other, False)
 
     def __bool__(self) -> bool:
-        if self.settled:
+        if self.general:
             return True
         raise self._refuse("branch on")
 

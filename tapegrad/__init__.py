@@ -132,6 +132,7 @@ __all__ = [
     "float16",
     "float32",
     "float64",
+    "fused",
     "get_default_dtype",
     "grid_sampler",
     "grid_sampler_2d",

@@ -14,6 +14,7 @@ from tapegrad.autograd.arrays import FLOATS, HALVES, INTEGERS, bool_, float64, r
 from tapegrad.autograd.engine import Variable, array_of, cast, describe
 from tapegrad.autograd.errors import DtypeError
 from tapegrad.autograd.gates import arithmetic, comparison, rounding
+from tapegrad.kernels.expression import Scalar
 
 from .arguments import check_tensor, check_tensors, number_tensor, operands, same_dtype
 
@@ -185,7 +186,7 @@ def lerp(input: Any, end: Any, weight: Any) -> Any:
     >>> tg.lerp(tg.tensor([1.0, 2.0]), tg.tensor([5.0, 10.0]), 0.25)
     tensor([2., 4.])
     """
-    if not isinstance(weight, (Variable, int, float)):
+    if not isinstance(weight, (Variable, int, float, Scalar)):
         raise TypeError(f"lerp: weight must be a number or a tensor, got {type(weight).__name__}")
     ranked = isinstance(weight, Variable) and weight._data.ndim > 0
     same_dtype(

@@ -11,6 +11,7 @@ from tapegrad.autograd.arrays import FLOATS, bool_, module_of, result_type, uint
 from tapegrad.autograd.engine import Variable, cast, describe, wrap
 from tapegrad.autograd.errors import ArgumentError
 from tapegrad.autograd.gates import comparison, copies, selection
+from tapegrad.kernels.expression import Scalar
 
 from .arguments import check_tensor, check_tensors, number_tensor, operands, same_dtype
 from .creation import tensor
@@ -194,7 +195,7 @@ def _bound(name: str, bound: Any) -> Any:
     """A bound as a Python number or a tensor."""
     if isinstance(bound, np.generic) or (isinstance(bound, np.ndarray) and not bound.ndim):
         return bound.item()
-    if bound is None or isinstance(bound, (Variable, int, float)):
+    if bound is None or isinstance(bound, (Variable, int, float, Scalar)):
         return bound
     raise TypeError(f"clamp: {name} must be a number or a tensor, got {type(bound).__name__}")
 

@@ -91,15 +91,15 @@ def literal(value: Any, kind: str) -> str:
     if kind == "bool" or isinstance(value, bool):
         return "true" if value else "false"
     if kind not in ("float", "double"):
-        number = int(value)
-        if number == -(2**63):
+        whole = int(value)
+        if whole == -(2**63):
             return "(-9223372036854775807LL - 1)"
-        text = f"{number}" + ("" if abs(number) < 2**31 else "LL" if number < 2**63 else "ULL")
-        text = f"({text})" if number < 0 else text
+        text = f"{whole}" + ("" if abs(whole) < 2**31 else "LL" if whole < 2**63 else "ULL")
+        text = f"({text})" if whole < 0 else text
         return text if kind == "int" else f"({conversion(kind)}{text})"
     single = kind == "float"
     with np.errstate(over="ignore"):
-        number = np.float32(value) if single else np.float64(value)
+        number: Any = np.float32(value) if single else np.float64(value)
     if not np.isfinite(number):
         bits = int(number.view(np.uint32 if single else np.uint64))
         return f"__int_as_float({bits:#x})" if single else f"__longlong_as_double({bits:#x}LL)"
@@ -440,7 +440,7 @@ class _Plan:
             self.inverse = tuple(np.argsort(self.order).tolist())
         self.dtypes = [self.program.dtype(n) for n in self.program.outputs]
         self.size = math.prod(shape)
-        self.launch = self._prepare(strides, aligned) if self.size else None
+        self.launch: Any = self._prepare(strides, aligned) if self.size else None
         self.alone = self.launch is not None and self.every and len(self.dtypes) == 1
         self.alone = self.alone and self.order is None
 
@@ -452,7 +452,7 @@ class _Plan:
             count = walk.dims * (1 + len(strides))
             flat = [*sizes, *(s for step in steps[1:] for s in step)]
             constant.append((ctypes.c_longlong * count)(*flat))
-        types = [ctypes.c_void_p] * (len(strides) + len(self.program.outputs))
+        types: list[Any] = [ctypes.c_void_p] * (len(strides) + len(self.program.outputs))
         types += [_ARGUMENTS[t] for t in scalar_types(self.program)]
         blocks = min(-(-self.size // (THREADS * walk.width)), MOST_BLOCKS)
         made = kernel(self.program, walk)
@@ -522,12 +522,12 @@ def _walk(program: Program, sizes: Ints, steps: Sequence[Ints], aligned: bool) -
         s[-1] != 1 or s == contiguous or all(t % width == 0 for t in s[:-1]) for s in steps
     )
     width = width if inner_ok else 1
-    kinds = []
+    found: list[str] = []
     for s in steps:
         if s == contiguous:
-            kinds.append("linear")
+            found.append("linear")
         elif s[-1] == 0:
-            kinds.append("splat")
+            found.append("splat")
         else:
-            kinds.append("vector" if s[-1] == 1 else "gather")
-    return Walk(width, len(sizes), tuple(kinds))
+            found.append("vector" if s[-1] == 1 else "gather")
+    return Walk(width, len(sizes), tuple(found))

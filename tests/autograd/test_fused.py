@@ -1,4 +1,4 @@
-"""`fused`: the function's values, gradients the engine derives, what is refused and by which name."""
+"""`fused`: the function's values, the gradients the engine derives, what is refused."""
 
 import numpy as np
 import pytest
@@ -145,6 +145,32 @@ def test_a_changing_number_traces_nothing_anew():
     assert len(traced) == 1
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, v: tg.clamp(x, -v, v),
+        lambda x, v: tg.where(x > v, v, x * x),
+        lambda x, v: tg.lerp(x, x * x, v),
+        lambda x, v: F.softplus(x, v) + F.elu(x, v) + F.leaky_relu(x, v),
+        lambda x, v: tg.add(x, x * x, alpha=v) / v - v**x,
+        lambda x, v: (x * x + 1) ** v,
+    ],
+)
+def test_numbers_go_where_a_gate_takes_them(function):
+    x = leaf(5)
+    same(tg.fused(function)(x, 0.4), function(x, 0.4), rtol=1e-12)
+    assert gradcheck(lambda x: tg.fused(function)(x, 0.4), (x,))
+
+
+def test_a_power_of_0_has_its_gradient_at_0_too():
+    x = tg.tensor([0.0, 2.0], dtype=tg.float64, requires_grad=True)
+    power = tg.fused(lambda x, p: x**p)
+    (slope,) = grad(power(x, 0.0).sum(), x)
+    assert slope.tolist() == [0.0, 0.0]
+    (slope,) = grad(power(x, 3.0).sum(), x)
+    assert slope.tolist() == [0.0, 12.0]
+
+
 def test_what_is_static_is_traced_for_each_value():
     @tg.fused(static="order")
     def power(x, order, negative=False):
@@ -248,12 +274,11 @@ def test_a_call_without_tensors_is_refused():
 
 
 def test_shapes_that_do_not_broadcast_are_an_error():
+    @tg.fused
+    def add_up(x, y):
+        return x + y
+
     with pytest.raises(ValueError, match="add_up"):
-
-        @tg.fused
-        def add_up(x, y):
-            return x + y
-
         add_up(tg.ones(2), tg.ones(3))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import operator
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -222,8 +223,7 @@ class Fused:
                     is_tensor = isinstance(kind[0], np.dtype)
                     arguments.append(next(given) if is_tensor else kind[1])
                 else:
-                    position = next(count)
-                    arguments.append(Scalar(lambda numbers, i=position: numbers[i], name))
+                    arguments.append(Scalar(operator.itemgetter(next(count)), name))
             parameters = self.signature.parameters.values()
             by_name = {
                 p.name: a
