@@ -72,7 +72,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     >>> F.leaky_relu(tg.tensor([-1.0, 2.0]), 0.5).tolist()
     [-0.5, 2.0]
     """
-    slope = float(negative_slope)
+    slope = negative_slope * 1.0  # a float, or the number of a trace
     float_tensor("leaky_relu", input)
     return computed("leaky_relu", input, inplace, lambda x: gates.leaky_relu(x, slope))
 
