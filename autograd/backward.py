@@ -26,6 +26,7 @@ from .arrays import (
     stand_at,
 )
 from .engine import (
+    LARGE,
     Leaf,
     Mode,
     Node,
@@ -286,7 +287,9 @@ def _visit(
         if saved is None or create_graph or last_write > node.number or type(gradient) is list:
             saved, gradient = _ready(node, gradient, create_graph)
         try:
-            if type(gradient) in DEVICE_TYPES:
+            if type(gradient) in DEVICE_TYPES or (
+                gate.blocked and type(gradient) is np.ndarray and gradient.size >= LARGE
+            ):
                 gradients = elsewhere.backward(node, gradient, saved)
             elif node.params:
                 gradients = gate.backward(node, gradient, *saved, **node.params)

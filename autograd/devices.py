@@ -1,4 +1,4 @@
-"""How gates run where arrays are not NumPy's: on the symbols of a trace, and on a GPU.
+"""How gates run on the symbols of a trace, on a GPU, and on large arrays of a CPU.
 
 On a GPU a pointwise gate is one generated kernel forward and one backward: its own `cuda`
 expression, and its `backward` run once on symbols. What is not pointwise computes by its `forward`
@@ -11,6 +11,9 @@ import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
+from tapegrad.kernels import blocks
 from tapegrad.kernels.cuda import pointwise
 from tapegrad.kernels.expression import FusionError, Program, Scalar
 
@@ -30,7 +33,7 @@ def _run(gate: Gate, xp: Any, inputs: Sequence[Any], params: dict[str, Any]) -> 
     if xp is symbolic:
         return run(gate, inputs, params)
     if gate.pointwise:
-        if not params:
+        if not params and xp is not np:
             out = _launched_before(gate, xp, inputs)
             if out is not None:
                 return out
@@ -41,7 +44,7 @@ def _run(gate: Gate, xp: Any, inputs: Sequence[Any], params: dict[str, Any]) -> 
             call = _forward[key] = _make_forward(gate, inputs, params)
         if call is not None:
             out = call.run(xp, inputs, params)[0]
-            if not params:
+            if not params and xp is not np:
                 _remember(gate, call, inputs)
             return out
     return gate.run_arrays(xp, *inputs, **params)
@@ -128,7 +131,8 @@ class _Call:
         if self.numbers:
             given = [inputs[n] if isinstance(n, int) else params[n] for n in self.numbers]
             scalars = [scalar.value(given) for scalar in self.program.scalars]
-        return pointwise.run(xp, self.program, [inputs[i] for i in self.arrays], scalars)
+        runner = blocks if xp is np else pointwise
+        return runner.run(xp, self.program, [inputs[i] for i in self.arrays], scalars)
 
 
 _forward: dict[Any, _Call | None] = {}  # None: by the gate's own forward or backward
@@ -140,7 +144,7 @@ def _key(gate: Gate, inputs: Sequence[Any], params: dict[str, Any]) -> tuple[Any
     key: list[Any] = [gate]
     for value in inputs:
         kind = type(value)
-        if kind in DEVICE_TYPES:
+        if kind in DEVICE_TYPES or kind is np.ndarray:
             key.append(value.dtype)
         elif (kind is float or kind is int) and not _spelled(gate, value):
             key.append(kind)
@@ -227,7 +231,7 @@ def _bind(
 
     bound: list[Any] = []
     for i, value in enumerate(inputs):
-        if type(value) in DEVICE_TYPES:
+        if type(value) in DEVICE_TYPES or type(value) is np.ndarray:
             call.arrays.append(i)
             bound.append(trace.input(value.dtype, 1))
         elif type(value) in (float, int) and not _spelled(gate, value):

@@ -176,6 +176,7 @@ def wrap(data: Array, node: Node | None = None) -> Any:
     return variable
 
 
+LARGE = 1 << 21  # elements of a NumPy array from which blocks pay
 _SCALARS = {np.float32, np.float64}  # 0-d results, which NumPy computes with quickest
 _NO_PARAMS: dict[str, Any] = {}
 _MISTAKES: tuple[type[Exception], ...] = (
@@ -189,13 +190,12 @@ _WEAK = (float, int, bool, Scalar)  # Python scalars: they take the dtype of wha
 
 
 class Elsewhere:
-    """How gates run on arrays that are not NumPy's: on a GPU's, and on those of a trace.
+    """How gates run on arrays of a GPU, on those of a trace, and on large ones of NumPy.
 
     The floor above fills it in (`elsewhere`), since to run a gate there takes gates.
 
     run        (gate, xp, inputs, params) gives the output
-    backward   (node, grad, saved) gives the gradients of a gate's inputs, where they are arrays on
-               a GPU
+    backward   (node, grad, saved) gives the gradients of a gate's inputs, which are not recorded
     """
 
     run: Callable[..., Any]
@@ -232,6 +232,8 @@ class Gate:
                arguments of the kernel, where other whole numbers are part of its text
     slopes     for each input, the derivative of the output as a formula of the inputs and `out`
     pointwise  each element of the output depends on one element of each input alone
+               block, so that only the first read and the last write go through main memory
+               block, so that only the first and the last are through main memory
     fresh      every gradient that backward returns is a new array that nothing else holds, so that
                a leaf may take it without a copy
     """
@@ -249,6 +251,7 @@ class Gate:
     wholes: ClassVar[tuple[str, ...]] = ()
     slopes: ClassVar[dict[str, str]] = {}
     pointwise: ClassVar[bool] = False
+    blocked: ClassVar[bool] = False
     fresh: ClassVar[bool] = False
     all: ClassVar[dict[str, Gate]] = {}
 
@@ -277,6 +280,8 @@ class Gate:
         self.differentiable = tuple(name in self.needs for name in names)
         self.run = self.quietly if self.quiet == "always" else self.forward
         self.run_arrays = self.forward if self.quiet == "never" else self.quietly
+        if self.blocked:
+            self.run_arrays = self.in_blocks
         Gate.all[self.name] = self
 
     def __repr__(self) -> str:
@@ -303,6 +308,12 @@ class Gate:
         """The forward without NumPy's warnings of infinities and NaN."""
         with np.errstate(all="ignore"):
             return self.forward(xp, *inputs, **params)
+
+    def in_blocks(self, xp: Any, *inputs: Any, **params: Any) -> Any:
+        """The forward, of large arrays block by block."""
+        if xp is np and any(type(v) is np.ndarray and v.size >= LARGE for v in inputs):
+            return elsewhere.run(self, np, inputs, params)
+        return self.quietly(xp, *inputs, **params)
 
     def mistake(self, error: Exception, inputs: tuple[Any, ...]) -> Exception:
         """What the array library said, with the gate and its inputs named."""

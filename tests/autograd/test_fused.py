@@ -1,11 +1,15 @@
 """`fused`: the function's values, the gradients the engine derives, what is refused."""
 
+import importlib
+
 import numpy as np
 import pytest
 
 import tapegrad as tg
-from tapegrad.autograd import FusionError, grad, gradcheck, gradgradcheck
+from tapegrad.autograd import FusionError, engine, grad, gradcheck, gradgradcheck
 from tapegrad.nn import functional as F
+
+backward = importlib.import_module("tapegrad.autograd.backward")
 
 
 def leaf(*shape, dtype=tg.float64, seed=0):
@@ -310,3 +314,24 @@ def test_ten_gates_are_one_kernel_forward_and_one_backward(recording):
     y.backward(upstream)
     assert recording.launches == ["fused_ten_gates", "fused_ten_gates_backward"]
     assert recording.synchronisations == []
+
+
+# What goes through it by itself
+
+
+@pytest.mark.parametrize("name", ["gelu", "silu", "mish", "softplus", "elu", "hardswish"])
+def test_large_activations_are_computed_in_blocks_to_the_same_bits(name, monkeypatch):
+    function = getattr(F, name)
+    values = np.random.default_rng(0).standard_normal((70, 1001)).astype(np.float32) * 4
+
+    def computed():
+        x = tg.tensor(values, requires_grad=True)
+        y = function(x)
+        y.backward(tg.ones_like(y))
+        return y.detach().numpy(), x.grad.numpy()
+
+    whole = computed()
+    for module in (engine, backward):
+        monkeypatch.setattr(module, "LARGE", 1)
+    for a, b in zip(computed(), whole, strict=True):
+        np.testing.assert_array_equal(a, b)
