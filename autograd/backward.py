@@ -41,6 +41,7 @@ from .engine import (
     wrap,
 )
 from .errors import ShapeError
+from .gates.arithmetic import add
 from .gates.broadcasting import sum_to
 from .gates.copies import clone
 from .versions import mark_written, written_since
@@ -333,8 +334,13 @@ def _leads(node: Node, wanted: set[int]) -> bool:
 
 def _meet(entry: list[Any], arriving: Any) -> None:
     """Gradients that meet add up; the sum is a buffer of our own, so that more add in place."""
-    entry[1] = entry[1] + arriving
+    entry[1] = _sum(entry[1], arriving)
     entry[2] = not isinstance(arriving, Variable)
+
+
+def _sum(x: Any, y: Any) -> Any:
+    """x + y; on a GPU by the gate's kernel, which costs a fraction of the array library's."""
+    return add(x, y) if type(y) in DEVICE_TYPES else x + y
 
 
 def _hand_over(node: Node, gradient: Any, pending: dict[int, list[Any]], heap: list[int]) -> None:
@@ -344,7 +350,7 @@ def _hand_over(node: Node, gradient: Any, pending: dict[int, list[Any]], heap: l
         heappush(heap, -parent.number)
         pending[parent.number] = [parent, [None] * len(parent.shape), False]
     parts, index = pending[parent.number][1], node.params["index"]
-    parts[index] = gradient if parts[index] is None else parts[index] + gradient
+    parts[index] = gradient if parts[index] is None else _sum(parts[index], gradient)
 
 
 def place(node: Node) -> str:

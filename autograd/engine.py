@@ -232,8 +232,8 @@ class Gate:
                arguments of the kernel, where other whole numbers are part of its text
     slopes     for each input, the derivative of the output as a formula of the inputs and `out`
     pointwise  each element of the output depends on one element of each input alone
-               block, so that only the first read and the last write go through main memory
-               block, so that only the first and the last are through main memory
+    blocked    pointwise in several passes: on a CPU large arrays are computed block by block, so
+               that what is between the first and the last pass stays in the cache
     fresh      every gradient that backward returns is a new array that nothing else holds, so that
                a leaf may take it without a copy
     """
