@@ -9,8 +9,11 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
+import numpy as np
+
 from tapegrad.autograd.arrays import wide
 from tapegrad.autograd.engine import Gate, Node, UnaryGate
+from tapegrad.kernels import philox
 from tapegrad.kernels.selection import select
 
 from .exponential import exp, sigmoid
@@ -26,6 +29,7 @@ class _Activation(UnaryGate):
     """What these gates share: `value` and `derivative` at an input that is at least float32."""
 
     needs: ClassVar = {"x": "x"}
+    blocked: ClassVar = True
     fresh: ClassVar = True
     quiet: ClassVar = "always"
 
@@ -47,6 +51,7 @@ class Elu(Gate):
 
     needs: ClassVar = {"x": "x"}
     pointwise: ClassVar = True
+    blocked: ClassVar = True
     fresh: ClassVar = True
     quiet: ClassVar = "always"
     cuda: ClassVar = "x > T(0) ? T(scale) * x : T(alpha) * T(scale) * expm1(T(rate) * x)"
@@ -80,6 +85,7 @@ class Softplus(Gate):
 
     needs: ClassVar = {"x": "x"}
     pointwise: ClassVar = True
+    blocked: ClassVar = True
     fresh: ClassVar = True
     quiet: ClassVar = "always"
     cuda: ClassVar = "softplus(x, T(beta), T(threshold))"
@@ -281,6 +287,40 @@ class Dropout(Gate):
         return dropout(grad, kept, scale=scale), None
 
 
+class DropoutAtRandom(Gate):
+    """scale x where a random number is at least p, else 0: the gradient likewise.
+
+    The numbers are those of a seed and an offset, element by element (`kernels.philox`), so that
+    the backward draws them again instead of keeping a mask.
+    """
+
+    needs: ClassVar = {"x": ""}
+    pointwise: ClassVar = True
+    fresh: ClassVar = True
+    quiet: ClassVar = "always"
+    cuda: ClassVar = "philox_uniform(seed, offset, index) >= float(p) ? x * T(scale) : T(0)"
+    headers: ClassVar = ("philox.cuh",)
+    wholes: ClassVar = ("seed", "offset")
+
+    def forward(self, xp: Any, x: Any, *, p: float, scale: float, seed: int, offset: int) -> Any:
+        drawn = philox.uniform(seed, offset, x.size).reshape(x.shape)
+        return dropout.forward(xp, x, drawn >= np.float32(p), scale=scale)
+
+    def backward(
+        self,
+        node: Node,
+        grad: Any,
+        out: None,
+        x: None,
+        *,
+        p: float,
+        scale: float,
+        seed: int,
+        offset: int,
+    ) -> Any:
+        return dropout_at_random(grad, p=p, scale=scale, seed=seed, offset=offset)
+
+
 def _in_memory(function: Any, own: Any) -> Any:
     """The function in the memory of its input, which nothing else holds; scalars have none."""
     return function(own, out=own) if own.ndim else function(own)
@@ -297,3 +337,4 @@ hardtanh = Hardtanh()
 hardswish = Hardswish()
 softshrink = Softshrink()
 dropout = Dropout()
+dropout_at_random = DropoutAtRandom()

@@ -1,18 +1,29 @@
 """Streams of random numbers: one default generator for each device, or a `Generator` of one's own.
 
-The same seed gives the same numbers on the same kind of device.
+The same seed gives the same numbers on the same kind of device. On a CPU they are NumPy's; on a GPU
+they are those of counters (`tapegrad.kernels.cuda.random`), where a stream is a seed and an offset.
 """
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 
-from tapegrad.autograd import arrays
-from tapegrad.autograd.arrays import FLOATS, Array, as_dtype, get_default_dtype, wide
+from tapegrad.autograd import arrays, transfers
+from tapegrad.autograd.arrays import (
+    FLOATS,
+    HALVES,
+    Array,
+    as_dtype,
+    bfloat16,
+    get_default_dtype,
+    wide,
+)
 from tapegrad.autograd.engine import describe, wrap
 from tapegrad.autograd.errors import DtypeError
+from tapegrad.kernels.cuda.random import PhiloxStream
 
 from .arguments import check_tensor
 
@@ -38,13 +49,16 @@ class Generator:
 
     def __init__(self, device: Any = "cpu") -> None:
         self.device = arrays.device(device)
-        self._module = arrays.module_for(self.device)
+        arrays.module_for(self.device)  # says so at once if there is no such device
         self.seed()
 
     def manual_seed(self, seed: int) -> Generator:
         """Start the stream that belongs to `seed` (any integer); returns the generator."""
         self._seed = int(seed)
-        self.stream = self._module.random.default_rng(self._seed % 2**64)
+        if self.device.index is None:
+            self.stream: Any = np.random.default_rng(self._seed % 2**64)
+        else:
+            self.stream = PhiloxStream(functools.partial(arrays.on, self.device), self._seed)
         return self
 
     def seed(self) -> int:
@@ -75,13 +89,13 @@ class Generator:
         data = check_tensor("set_state", new_state)._data
         if data.dtype != arrays.uint8 or data.ndim != 1 or data.size != self.get_state()._data.size:
             raise RuntimeError(f"set_state: {describe(new_state)} is no state of {self.device}")
-        held = arrays.move(data, "cpu").tobytes()
+        held = transfers.move(data, "cpu").tobytes()
         self.manual_seed(int.from_bytes(held[:8], "little"))
         self._move_to(held[8:])
 
     def _position(self) -> bytes:
-        if self.device.type == "cuda":  # CuPy has no other way to the state of its streams
-            return self.stream.bit_generator._state.get().tobytes()
+        if self.device.type == "cuda":
+            return self.stream.offset.to_bytes(8, "little")
         state: Any = self.stream.bit_generator.state
         words = (state["state"]["state"], state["state"]["inc"])
         half = (state["has_uint32"], state["uinteger"])
@@ -92,8 +106,7 @@ class Generator:
 
     def _move_to(self, position: bytes) -> None:
         if self.device.type == "cuda":
-            memory = self.stream.bit_generator._state
-            memory[...] = self._module.asarray(np.frombuffer(position, memory.dtype))
+            self.stream.offset = int.from_bytes(position, "little")
             return
         numbers = [
             int.from_bytes(position[a:b], "little")
@@ -191,4 +204,10 @@ def draw(
     if wanted not in FLOATS:
         raise DtypeError(f"{name}: needs a floating dtype, got {wanted}")
     stream = stream_of(name, device, generator)
-    return getattr(stream, kind)(shape, dtype=wide(wanted).type).astype(wanted, copy=False)
+    if isinstance(stream, PhiloxStream):
+        return getattr(stream, kind)(shape, wanted)
+    drawn = getattr(stream, kind)(shape, dtype=wide(wanted).type)
+    if kind == "random" and wanted in HALVES:  # as many bits as there are, so that none rounds to 1
+        levels = 2.0 ** (8 if wanted == bfloat16 else 11)
+        drawn = np.floor(drawn * levels) / levels
+    return drawn.astype(wanted, copy=False)

@@ -19,6 +19,7 @@ from tapegrad.autograd.arrays import (
 from tapegrad.autograd.engine import array_of, describe, needs_gradient, wrap
 from tapegrad.autograd.errors import ArgumentError, DtypeError, ShapeError
 from tapegrad.autograd.gates.selection import where
+from tapegrad.kernels.cuda.random import PhiloxStream
 
 from .arguments import check_tensor
 from .creation import finish, sized
@@ -151,10 +152,7 @@ def randperm(
     if n < 0:
         raise ArgumentError(f"randperm: n must not be negative, got {n}")
     stream = stream_of("randperm", device, generator)
-    # CuPy's streams have no permutations, but the order of random numbers is one.
-    on_cpu = hasattr(stream, "permutation")
-    drawn = stream.permutation(n) if on_cpu else stream.random(n).argsort()
-    return finish(drawn.astype(as_dtype(dtype), copy=False), requires_grad)
+    return finish(stream.permutation(n).astype(as_dtype(dtype), copy=False), requires_grad)
 
 
 def normal(
@@ -207,13 +205,24 @@ def bernoulli(input: Any, p: Any = None, *, generator: Generator | None = None) 
 def trials(name: str, like: Array, p: Any, generator: Generator | None) -> Array:
     """1 with a probability, else 0, in the shape and dtype and on the device of an array."""
     chances = array_of(p)
-    low, high = (chances.min(), chances.max()) if getattr(chances, "size", 0) else (p, p)
-    if getattr(chances, "size", 1) and not (bool(low >= 0) and bool(high <= 1)):
+    device = arrays.device_of(like)
+    stream = stream_of(name, device, generator)
+    if isinstance(stream, PhiloxStream):
+        if not hasattr(chances, "dtype"):  # of an array, the kernel looks at each
+            _check_chances(name, chances, chances)
+        return stream.bernoulli(chances, like.shape, like.dtype, name)
+    if getattr(chances, "size", 1):
+        many = hasattr(chances, "dtype")
+        _check_chances(name, *((chances.min(), chances.max()) if many else (p, p)))
+    drawn = draw(name, "random", like.shape, float32, device, generator)
+    return (drawn < chances).astype(like.dtype)
+
+
+def _check_chances(name: str, low: Any, high: Any) -> None:
+    if not (bool(low >= 0) and bool(high <= 1)):
         raise ArgumentError(
             f"{name}: probabilities must be from 0 to 1, got {float(low)} to {float(high)}"
         )
-    drawn = draw(name, "random", like.shape, float32, arrays.device_of(like), generator)
-    return (drawn < chances).astype(like.dtype)
 
 
 def poisson(input: Any, generator: Generator | None = None) -> Any:
@@ -226,9 +235,10 @@ def poisson(input: Any, generator: Generator | None = None) -> Any:
     rates = check_tensor("poisson", input)._data
     if rates.dtype not in FLOATS:
         raise DtypeError(f"poisson: the rates must be floating, got {describe(input)}")
-    if rates.size and not bool((rates >= 0).all()):
-        raise ArgumentError("poisson: the rates must not be negative")
     stream = stream_of("poisson", arrays.device_of(rates), generator)
+    by_kernel = isinstance(stream, PhiloxStream)  # which looks at the rates itself
+    if rates.size and not by_kernel and not bool((rates >= 0).all()):
+        raise ArgumentError("poisson: the rates must not be negative")
     drawn = stream.poisson(rates.astype(float64))
     return _constant(np.asarray(drawn) if isinstance(drawn, int) else drawn, input).to(rates.dtype)
 
@@ -245,9 +255,10 @@ def binomial(count: Any, prob: Any, generator: Generator | None = None) -> Any:
         raise DtypeError(
             f"binomial: expected one floating dtype, got {describe(count)} and {describe(prob)}"
         )
-    if chances.size and not bool(((chances >= 0) & (chances <= 1)).all()):
-        raise ArgumentError("binomial: probabilities must be from 0 to 1")
     stream = stream_of("binomial", arrays.device_of(counts), generator)
+    by_kernel = isinstance(stream, PhiloxStream)
+    if chances.size and not by_kernel and not bool(((chances >= 0) & (chances <= 1)).all()):
+        raise ArgumentError("binomial: probabilities must be from 0 to 1")
     drawn = stream.binomial(counts.astype(arrays.int64), chances.astype(float64))
     return _constant(np.asarray(drawn) if isinstance(drawn, int) else drawn, prob).to(counts.dtype)
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from ctypes import c_float, c_int, c_longlong, c_ulonglong, c_void_p
 from typing import Any
 
@@ -31,25 +32,24 @@ _FLOATS = {
 _OUTCOMES = {**_FLOATS, np.dtype(np.bool_): "unsigned char"}
 _THREADS = 256
 _BLOCKS = 2048  # fills any GPU; for more, threads go round
+_taking = threading.Lock()
 
 
 class PhiloxStream:
     """The random numbers of a seed on a device, from an offset on.
 
     Args:
-        xp: CuPy, which allocates what is drawn.
-        device: the number of the GPU.
+        here: makes the context in which the device is the current one; it gives CuPy.
         seed: taken modulo 2^64.
     """
 
-    def __init__(self, xp: Any, device: int, seed: int) -> None:
-        self._xp, self._device = xp, device
+    def __init__(self, here: Callable[[], AbstractContextManager[Any]], seed: int) -> None:
+        self._here = here
         self.seed, self.offset = seed % 2**64, 0
-        self._taking = threading.Lock()
 
     def reserve(self, counters: int) -> int:
         """The offset of a draw that uses so many counters; the next draw starts behind it."""
-        with self._taking:
+        with _taking:
             offset = self.offset
             self.offset = (offset + counters) % 2**64
         return offset
@@ -74,8 +74,8 @@ class PhiloxStream:
         narrow = high - low <= 2**32 or high - low == 2**64  # two words are enough
         name, count = ("integers<Integers>", 2) if narrow else ("integers<WideIntegers>", 1)
         bounds = (low % 2**64, (high - low) % 2**64)
-        with self._here():
-            out = self._xp.empty(shape, np.uint64 if high > 2**63 else np.int64)
+        with self._here() as xp:
+            out = xp.empty(shape, np.uint64 if high > 2**63 else np.int64)
             return self._drawn(name, out, count, (c_ulonglong, c_ulonglong), bounds)
 
     def permutation(self, n: int) -> Any:
@@ -91,16 +91,16 @@ class PhiloxStream:
         name      the operation that the error names
         """
         dtype = np.dtype(dtype)
-        with self._here():
-            out = self._xp.empty(shape, dtype if dtype in _OUTCOMES else np.bool_)
+        with self._here() as xp:
+            out = xp.empty(shape, dtype if dtype in _OUTCOMES else np.bool_)
             each = None
             if hasattr(chances, "dtype"):
-                each = self._xp.broadcast_to(chances.astype(np.float32), shape)
-                each = self._xp.ascontiguousarray(each)
+                each = xp.broadcast_to(chances.astype(np.float32, copy=False), shape)
+                each = xp.ascontiguousarray(each)
             message = f"{name}: the probability of element {{value}} is not from 0 to 1"
-            values = (0, float(chances)) if each is None else (pointer(each), 0.0)
+            given = (0, float(chances)) if each is None else (pointer(each), 0.0)
             types = (c_void_p, c_float, c_void_p, c_int)
-            values += checks.watch(message, ValueError)
+            values = (*given, *checks.watch(message, ValueError))
             drawn = self._drawn(f"bernoulli<{_OUTCOMES[out.dtype]}>", out, 4, types, values)
             return drawn.astype(dtype, copy=False)
 
@@ -116,20 +116,16 @@ class PhiloxStream:
         )
         return self._counts("binomial", message, counts, chances)
 
-    def _here(self) -> Any:
-        return self._xp.cuda.Device(self._device)
-
     def _floats(self, kind: str, shape: Shape, dtype: np.dtype) -> Any:
         count = 2 if dtype == np.float64 else 4
-        with self._here():
-            return self._drawn(f"{kind}<{_FLOATS[dtype]}>", self._xp.empty(shape, dtype), count)
+        with self._here() as xp:
+            return self._drawn(f"{kind}<{_FLOATS[dtype]}>", xp.empty(shape, dtype), count)
 
     def _counts(self, name: str, message: str, *given: Any) -> Any:
-        xp = self._xp
-        with self._here():
+        with self._here() as xp:
             shape = np.broadcast_shapes(*(array.shape for array in given))
             given = tuple(
-                xp.ascontiguousarray(xp.broadcast_to(array.astype(np.float64), shape))
+                xp.ascontiguousarray(xp.broadcast_to(array.astype(np.float64, copy=False), shape))
                 for array in given
             )
             types = (*(c_void_p for _ in given), c_void_p, c_int)

@@ -10,6 +10,7 @@ from tapegrad.autograd.engine import describe
 from tapegrad.autograd.errors import ShapeError
 from tapegrad.autograd.gates import activation as gates
 from tapegrad.autograd.operations.arguments import check_tensor
+from tapegrad.autograd.operations.generators import default_generator
 
 from .arguments import check_probability, computed, float_tensor
 from .rectifiers import SELU_ALPHA, SELU_SCALE
@@ -142,10 +143,12 @@ def _dropped(
     check_probability(name, p)
     if not training or p == 0.0:
         return check_tensor(name, input)
+    scale = 1 / (1 - p) if p < 1.0 else 1.0
+    if lead is None and float_tensor(name, input).device.type == "cuda":
+        return computed(name, input, inplace, lambda x: _at_random(x, p, scale))
     # Selecting keeps one byte an element for the backward, a multiplied mask would keep four; and
     # an infinite element that is dropped becomes 0, not NaN.
     kept = _kept(name, input, p, lead)
-    scale = 1 / (1 - p) if p < 1.0 else 1.0
     return computed(name, input, inplace, lambda x: gates.dropout(x, kept, scale=scale))
 
 
@@ -155,15 +158,18 @@ def _masked(
     check_probability(name, p)
     if not training or p == 0.0:
         return check_tensor(name, input)
-    kept = _kept(name, input, p, lead)
-    if p == 1.0:
-        return computed(name, input, inplace, lambda x: ops.where(kept, x, 0.0))
     floor = -SELU_ALPHA * SELU_SCALE
-    scale = 1 / math.sqrt((1 - p) * (1 + p * floor * floor))
+    scale = 1 / math.sqrt((1 - p) * (1 + p * floor * floor)) if p < 1.0 else 0.0
     shift = -scale * floor * p
-    return computed(
-        name,
-        input,
-        inplace,
-        lambda x: ops.where(kept, x * scale + shift, floor * scale + shift),
-    )
+    low = floor * scale + shift
+    if lead is None and float_tensor(name, input).device.type == "cuda":
+        return computed(name, input, inplace, lambda x: _at_random(x - floor, p, scale) + low)
+    kept = _kept(name, input, p, lead)
+    return computed(name, input, inplace, lambda x: ops.where(kept, x * scale + shift, low))
+
+
+def _at_random(x: Tensor, p: float, scale: float) -> Tensor:
+    """Dropout on a GPU: the backward draws the same numbers again, so that no mask is kept."""
+    stream = default_generator(x.device).stream
+    offset = stream.reserve(-(-x.numel() // 4))
+    return gates.dropout_at_random(x, p=p, scale=scale, seed=stream.seed, offset=offset)

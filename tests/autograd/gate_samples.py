@@ -198,6 +198,10 @@ SAMPLES: list[Sample] = [
     Sample("softshrink", ((2, 4),), {"lambd": 0.25}),
     Sample("dropout", ((2, 3), MASK), {"scale": 1.25}),
     Sample("dropout", ((2, 2, 3), MASK[:, :2, None]), {"scale": 1.25}),
+    *(
+        Sample("dropout_at_random", (shape,), {"p": 0.4, "scale": 1.5, "seed": 3, "offset": 7})
+        for shape in [(2, 3), ()]
+    ),
     Sample("kl_div", ((2, 3), (2, 3)), positive=True),
     Sample("kl_div", ((2, 1), (3,)), positive=True),
     Sample("normalize", ((3, 4), (1, 4), (1, 4)), {"dims": (1,), "eps": 0.1}),

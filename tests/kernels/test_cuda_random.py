@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from tapegrad.autograd import arrays
 from tapegrad.autograd.arrays import bfloat16
 from tapegrad.kernels import philox
 from tapegrad.kernels.cuda import checks, random
@@ -49,7 +50,7 @@ def doubles(pairs):
 @pytest.fixture
 def stream(emulated):
     def make(seed=SEED, offset=OFFSET):
-        made = PhiloxStream(emulated, 0, seed)
+        made = PhiloxStream(lambda: arrays.on("cuda"), seed)
         made.offset = offset
         return made
 
