@@ -225,6 +225,7 @@ class Gate:
     booleans   whether booleans may take part
     rewraps    what was saved is (out, *inputs), to be put back on the tape under `create_graph`
     symbol     how a drawing labels it, where that is shorter than the name
+    ufunc      the function of NumPy that the forward is, of floats, if it is one
     cuda       of a pointwise gate, the output as a CUDA C++ expression of inputs and params; `T` is
                the type computed with, `R` that of the output
     headers    the files of `kernels/cuda` that the expression needs
@@ -246,6 +247,7 @@ class Gate:
     booleans: ClassVar[bool] = True
     rewraps: ClassVar[bool] = True
     symbol: ClassVar[str] = ""
+    ufunc: ClassVar[str] = ""
     cuda: ClassVar[str] = ""
     headers: ClassVar[tuple[str, ...]] = ()
     wholes: ClassVar[tuple[str, ...]] = ()

@@ -12,6 +12,7 @@ import functools
 import inspect
 import operator
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,11 @@ from tapegrad.kernels.cuda import pointwise
 from tapegrad.kernels.expression import FusionError, Program, Scalar, compact
 
 from . import tracing
-from .arrays import FLOATS, is_array
+from .arrays import FLOATS, MODULES, is_array
 from .engine import Gate, Variable, array_of, get_mode, module_of_inputs, wrap
+from .gates.arithmetic import pow_
 from .gates.broadcasting import sum_to
+from .gates.exponential import Smooth
 
 Number = int | float
 
@@ -32,7 +35,8 @@ class FusedGate(Gate):
     """A whole pointwise program as one gate. Its backward is the program's derivative.
 
     It is called with arrays or variables and with `numbers`, what the program's scalars are
-    computed from.
+    computed from. On a CPU a recorded forward keeps the values that are slow to compute and that
+    backward reads; a GPU computes faster than it reads, so there all but inputs is computed again.
     """
 
     outputs = None
@@ -55,51 +59,73 @@ class FusedGate(Gate):
             i for i, n in enumerate(program.outputs) if program.dtype(n) in FLOATS
         )
         self._derivatives: dict[Any, _Derivative] = {}
+        self._keeping: dict[tuple[int, ...], Program] = {(): program}
 
-    def forward(self, xp: Any, *inputs: Any, numbers: Sequence[Number]) -> Any:
-        """The outputs: on a CPU as one blocked pass, on a GPU as one kernel."""
-        scalars = [scalar.value(numbers) for scalar in self.program.scalars]
+    def forward(
+        self, xp: Any, *inputs: Any, numbers: Sequence[Number], kept: tuple[int, ...] = ()
+    ) -> Any:
+        """The outputs, and the values to be kept: as one blocked pass or one kernel."""
+        program = self._keeping.get(kept)
+        if program is None:
+            outputs = (*self.program.outputs, *kept)
+            program = self._keeping[kept] = replace(self.program, outputs=outputs, plans={})
+        scalars = [scalar.value(numbers) for scalar in program.scalars]
         runner = blocks if xp is np else pointwise
-        found = runner.run(xp, self.program, inputs, scalars)
-        return tuple(found) if self.several else found[0]
+        found = runner.run(xp, program, inputs, scalars)
+        return tuple(found) if self.several or kept else found[0]
 
     def __call__(self, *inputs: Any, numbers: Sequence[Number]) -> Any:
         arrays = [array_of(value) for value in inputs]
-        if any(type(array) is tracing.Symbol for array in arrays):  # fused within fused
-            found = tracing.replay(
-                self.program, inputs, [tracing.rebased(s, numbers) for s in self.program.scalars]
-            )
-            return tuple(found) if self.several else found[0]
+        if any(type(array) is tracing.Symbol for array in arrays):
+            return self._inlined(inputs, numbers)
         self.check_devices(arrays)
-        out = self.compute(module_of_inputs(arrays), *arrays, numbers=numbers)
-        if not any(isinstance(value, Variable) for value in inputs):
-            return out
+        xp = module_of_inputs(arrays)
         nodes = tuple(value._node if isinstance(value, Variable) else None for value in inputs)
-        parts = out if self.several else (out,)
-        if (
-            all(node is None for node in nodes)
-            or not get_mode().recording
-            or not any(part.dtype in FLOATS for part in parts)
-        ):
-            return tuple(map(wrap, out)) if self.several else wrap(out)
         wants = tuple(node is not None for node in nodes)
-        kept = self.derivative(wants, self.floating).inputs
-        saved = (None, *(a if i in kept else None for i, a in enumerate(arrays)))
+        if not (any(wants) and self.floating and get_mode().recording):
+            out = self.compute(xp, *arrays, numbers=numbers)
+            if not any(isinstance(value, Variable) for value in inputs):
+                return out
+            return tuple(map(wrap, out)) if self.several else wrap(out)
+        derived = self.derivative(wants, self.floating, xp is np)
+        out = self.compute(xp, *arrays, numbers=numbers, kept=derived.kept)
+        extras = None
+        if derived.kept:
+            count = len(self.program.outputs)
+            out, extras = (out[:count] if self.several else out[0]), out[count:]
+        again = self.derivative(wants, self.floating, False).inputs
+        saved = (extras, *(a if i in again else None for i, a in enumerate(arrays)))
         results = self.record(inputs, nodes, saved, {"numbers": numbers}, arrays, out)
         for result in results if self.several else ():
             if result._data.dtype not in FLOATS:
                 result._node = None
         return results
 
-    def derivative(self, wants: tuple[bool, ...], places: tuple[int, ...]) -> _Derivative:
-        """What computes the wanted gradients of some outputs, traced when it is first asked for."""
-        found = self._derivatives.get((wants, places))
+    def _inlined(self, inputs: Sequence[Any], numbers: Sequence[Number]) -> Any:
+        """Within another fused function: the gates of this one become gates of that."""
+        scalars = [tracing.rebased(s, numbers) for s in self.program.scalars]
+        values = tracing.replay(self.program, inputs, scalars)
+        found = tuple(values[n] for n in self.program.outputs)
+        return found if self.several else found[0]
+
+    def derivative(
+        self, wants: tuple[bool, ...], places: tuple[int, ...], keeps: bool
+    ) -> _Derivative:
+        """What computes the wanted gradients of some outputs, traced when it is first asked for.
+
+        Args:
+            wants: for each input, whether its gradient is wanted.
+            places: the outputs, all of one shape.
+            keeps: whether values that forward computed are at hand.
+        """
+        key = (wants, places, keeps)
+        found = self._derivatives.get(key)
         if found is None:
-            found = self._derivatives[wants, places] = _Derivative(self, wants, places)
+            found = self._derivatives[key] = _Derivative(self, *key)
         return found
 
     def backward(
-        self, node: Any, grad: Any, out: None, *inputs: Any, numbers: Sequence[Number]
+        self, node: Any, grad: Any, extras: Any, *inputs: Any, numbers: Sequence[Number]
     ) -> Any:
         """The gradients that the engine derived, in one pass for each shape of the outputs."""
         gradients = grad if isinstance(grad, list) else [grad]
@@ -107,14 +133,19 @@ class FusedGate(Gate):
         for place in self.floating:
             shapes.setdefault(gradients[place].shape, []).append(place)
         wants = tuple(before is not None for before in node.inputs)
+        # Kept values are constants: where the gradients are recorded, all is computed from inputs.
+        keeps = len(shapes) == 1 and type(gradients[self.floating[0]]) in _NUMPY
         results: list[Any] = [None] * len(inputs)
         for places in shapes.values():
-            derived = self.derivative(wants, tuple(places))
-            for i, found in derived(gradients, inputs, numbers):
+            derived = self.derivative(wants, tuple(places), keeps)
+            for i, found in derived(gradients, inputs, extras, numbers):
                 if len(shapes) > 1 and found.shape != node.inputs[i].shape:
                     found = sum_to(found, shape=node.inputs[i].shape)
                 results[i] = found if results[i] is None else results[i] + found
         return tuple(results)
+
+
+_NUMPY = {kind for kind, module in MODULES.items() if module is np}
 
 
 class _Derivative:
@@ -123,19 +154,35 @@ class _Derivative:
     gate        None where nothing depends on what is wanted
     gradients   of which outputs it reads the gradient
     inputs      which inputs it reads
+    kept        the numbers of the values that it reads and forward is to keep
     results     of which inputs it computes the gradient
     """
 
-    def __init__(self, gate: FusedGate, wants: tuple[bool, ...], places: tuple[int, ...]) -> None:
-        traced, self.results = tracing.derivative(gate.program, gate.ndims, wants, places)
-        program, kept = compact(traced)
-        self.gradients = tuple(places[k] for k in kept if k < len(places))
-        self.inputs = tuple(k - len(places) for k in kept if k >= len(places))
-        ndims = [*(tracing.rank(gate.program, gate.ndims, p) for p in places), *gate.ndims]
-        self.gate = FusedGate(program, [ndims[k] for k in kept], True) if self.results else None
+    def __init__(
+        self, gate: FusedGate, wants: tuple[bool, ...], places: tuple[int, ...], keeps: bool
+    ) -> None:
+        program = gate.program
+        given = _worth_keeping(program) if keeps else []
+        traced, self.results = tracing.derivative(program, gate.ndims, wants, places, given)
+        derived, read = compact(traced)
+        first, last = len(places), len(places) + len(gate.ndims)
+        self.gradients = tuple(places[k] for k in read if k < first)
+        self.inputs = tuple(k - first for k in read if first <= k < last)
+        self.kept = tuple(given[k - last] for k in read if k >= last)
+        numbers = [program.outputs[p] for p in places]
+        ndims = [
+            *(tracing.rank(program, gate.ndims, n) for n in numbers),
+            *gate.ndims,
+            *(tracing.rank(program, gate.ndims, n) for n in given),
+        ]
+        self.gate = FusedGate(derived, [ndims[k] for k in read], True) if self.results else None
 
     def __call__(
-        self, gradients: Sequence[Any], inputs: Sequence[Any], numbers: Sequence[Number]
+        self,
+        gradients: Sequence[Any],
+        inputs: Sequence[Any],
+        extras: Sequence[Any] | None,
+        numbers: Sequence[Number],
     ) -> Iterable[tuple[int, Any]]:
         """The number of each input that has a gradient, with it."""
         if self.gate is None:
@@ -143,9 +190,21 @@ class _Derivative:
         found = self.gate(
             *(gradients[i] for i in self.gradients),
             *(inputs[i] for i in self.inputs),
+            *(extras if self.kept and extras else ()),
             numbers=numbers,
         )
         return zip(self.results, found, strict=True)
+
+
+def _worth_keeping(program: Program) -> list[int]:
+    """The numbers of the values that take longer to compute than to write and read."""
+    first = len(program.inputs)
+    slow = [n for n, step in enumerate(program.steps, first) if _slow(step.gate)]
+    return sorted({*slow, *(n for n in program.outputs if n >= first)})
+
+
+def _slow(gate: Gate) -> bool:
+    return isinstance(gate, Smooth) or gate.blocked or gate is pow_
 
 
 class Fused:
@@ -262,7 +321,7 @@ class Fused:
         if not backward:
             return gate.program
         wants = tuple(dtype in FLOATS for dtype in gate.program.inputs)
-        derived = gate.derivative(wants, gate.floating).gate
+        derived = gate.derivative(wants, gate.floating, False).gate
         if derived is None:
             raise FusionError(f"fused: no output of {self.name} depends on a floating input")
         return derived.program

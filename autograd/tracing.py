@@ -20,11 +20,12 @@ import numpy as np
 
 from tapegrad.kernels.expression import Program, Scalar, ScalarValue, Step, Value, pruned
 
-from .arrays import MODULES, as_dtype, bfloat16
+from .arrays import FLOATS, MODULES, as_dtype, bfloat16
 from .backward import gradients_of
 from .engine import Gate, Leaf, Mode, Variable, array_of, cast, mode, wrap
 from .errors import FusionError
-from .gates.arithmetic import pow_
+from .gates.arithmetic import neg, pow_
+from .rewriting import rewritten
 
 
 class SizeNotKnownWhileTraced:
@@ -199,6 +200,10 @@ class Trace:
 
     def apply(self, gate: Gate, inputs: Sequence[Any], params: dict[str, Any]) -> Symbol:
         """The result of a pointwise gate."""
+        if all(i.dtype in FLOATS for i in inputs if type(i) is Symbol):
+            shorter = rewritten(gate, inputs, self._negated)
+            if shorter is not None:
+                return shorter
         ndim = max((i.ndim for i in inputs if type(i) is Symbol), default=0)
         if gate is pow_:  # what it compares with 0 must be compared element by element
             dtype = next(i.dtype for i in inputs if type(i) is Symbol)
@@ -217,10 +222,27 @@ class Trace:
             found = self._numbers[key] = (len(self.inputs) + len(self.steps) - 1, dtype)
         return Symbol(self, *found, (ANY_SIZE,) * ndim)
 
+    def _negated(self, value: Any) -> Symbol | None:
+        """What a symbol is the opposite of, if it is the result of that gate."""
+        if type(value) is not Symbol or value.number < len(self.inputs):
+            return None
+        step = self.steps[value.number - len(self.inputs)]
+        if step.gate is not neg or type(step.operands[0]) is not Value:
+            return None
+        return Symbol(self, step.operands[0].number, value.dtype, value.shape)
+
     def number(self, scalar: Scalar, dtype: np.dtype) -> Symbol:
         """A scalar as a value of a dtype."""
         self.steps.append(Step(number, (self.operand(scalar),), {"dtype": dtype}, dtype))
         return Symbol(self, len(self.inputs) + len(self.steps) - 1, dtype, ())
+
+    def replace(self, result: Symbol, given: Symbol) -> None:
+        """Let the steps read an input where they read the result of a step."""
+        old, new = Value(result.number), Value(given.number)
+        self.steps = [
+            Step(s.gate, tuple(new if o == old else o for o in s.operands), s.params, s.dtype)
+            for s in self.steps
+        ]
 
     def program(self, outputs: Sequence[Symbol], name: str) -> Program:
         """What was traced, without what the outputs do not need."""
@@ -276,7 +298,7 @@ def run(gate: Gate, inputs: Sequence[Any], params: dict[str, Any]) -> Any:
 
 
 def replay(program: Program, inputs: Sequence[Any], scalars: Sequence[Any]) -> list[Any]:
-    """The outputs of a program by its gates, one after another, on symbols."""
+    """All values of a program by its gates, one after another, on symbols."""
     values = list(inputs)
     trace = next(array_of(i).trace for i in inputs if type(array_of(i)) is Symbol)
 
@@ -292,7 +314,7 @@ def replay(program: Program, inputs: Sequence[Any], scalars: Sequence[Any]) -> l
             values.append(trace.number(operands[0], step.dtype))
         else:
             values.append(step.gate(*operands, **params))
-    return [values[n] for n in program.outputs]
+    return values
 
 
 def rebased(scalar: Scalar, numbers: Sequence[Any]) -> Any:
@@ -304,7 +326,11 @@ def rebased(scalar: Scalar, numbers: Sequence[Any]) -> Any:
 
 
 def derivative(
-    program: Program, ndims: Sequence[int], wants: Sequence[bool], places: Sequence[int]
+    program: Program,
+    ndims: Sequence[int],
+    wants: Sequence[bool],
+    places: Sequence[int],
+    given: Sequence[int],
 ) -> tuple[Program, tuple[int, ...]]:
     """The gradients of a program as a program, by the engine's walk over symbols.
 
@@ -314,37 +340,40 @@ def derivative(
     Args:
         ndims: of the inputs.
         wants: for each input, whether its gradient is wanted.
+        given: numbers of values of the program that are kept, not to be computed again.
 
     Returns:
-        The program, whose inputs are the gradients of those outputs and then the inputs of the
-        given program, and the numbers of the inputs that its outputs are the gradients of: an input
-        that nothing depends on has none.
+        The program, whose inputs are the gradients of those outputs, the inputs of the program and
+        the given values; and the numbers of the inputs that its outputs are the gradients of: an
+        input that nothing depends on has none.
     """
     scalars = [Scalar(s.value, s.name, general=True) for s in program.scalars]
     trace = Trace(scalars)
-    gradients = [
-        trace.input(program.dtype(program.outputs[i]), rank(program, ndims, i)) for i in places
-    ]
+    roots = [program.outputs[i] for i in places]
+    gradients = [trace.input(program.dtype(n), rank(program, ndims, n)) for n in roots]
     symbols = [trace.input(d, ndim) for d, ndim in zip(program.inputs, ndims, strict=True)]
+    known = [trace.input(program.dtype(n), rank(program, ndims, n)) for n in given]
     variables = [wrap(symbol) for symbol in symbols]
     targets = [i for i, wanted in enumerate(wants) if wanted]
     for i in targets:
         variables[i]._node = Leaf(variables[i])
     with _recording():
-        outputs = replay(program, variables, scalars)
-        nodes = [outputs[i]._node for i in places]
-        roots = [(n, g) for n, g in zip(nodes, gradients, strict=True) if n is not None]
+        values = replay(program, variables, scalars)
+        nodes = [values[n]._node for n in roots]
+        starts = [(n, g) for n, g in zip(nodes, gradients, strict=True) if n is not None]
         wanted = [variables[i] for i in targets]
-        found = gradients_of(program.name, roots, wanted, retain=False, create_graph=False)
+        found = gradients_of(program.name, starts, wanted, retain=False, create_graph=False)
+    for n, symbol in zip(given, known, strict=True):
+        trace.replace(array_of(values[n]), symbol)
     have = [(i, g) for i, g in zip(targets, found, strict=True) if g is not None]
     return trace.program([g for _, g in have], f"{program.name}_backward"), tuple(
         i for i, _ in have
     )
 
 
-def rank(program: Program, ndims: Sequence[int], place: int) -> int:
-    """How many dimensions an output has."""
-    return max((ndims[s] for s in program.sources[place]), default=0)
+def rank(program: Program, ndims: Sequence[int], number: int) -> int:
+    """How many dimensions a value has."""
+    return max((ndims[s] for s in program.depends[number]), default=0)
 
 
 class _recording:

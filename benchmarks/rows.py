@@ -175,6 +175,13 @@ ROWS = [
         timed(w.pointwise, w.pointwise),
     ),
     Row(
+        "fused",
+        "ten pointwise gates on 4 M floats, one fused pass each way against eager",
+        "ms",
+        0.5,
+        timed(w.fused),
+    ),
+    Row(
         "norms",
         "layer norm, linear, GELU, layer norm on 1024x512, forward and backward",
         "ms",

@@ -35,6 +35,7 @@ def tapegrad() -> Library:
     from tapegrad import nn, optim
 
     F = nn.functional
+    ten_fused = tg.fused(lambda x, w: ten_gates(tg, x, w))
     later = tg.tensor(np.triu(np.ones((128, 128), dtype=bool), 1))
 
     def composed_layer_norm(x, shape, weight, bias, eps=1e-5):
@@ -57,6 +58,7 @@ def tapegrad() -> Library:
         array=lambda x: x.detach().numpy(),
         clear_gradients=clear_gradients,
         tanh=tg.tanh,
+        ten_gates=ten_fused,
         nn=nn,
         optim=optim,
         linear=F.linear,
@@ -78,6 +80,7 @@ def pytorch() -> Library:
         array=lambda x: x.detach().numpy(),
         clear_gradients=clear_gradients,
         tanh=torch.tanh,
+        ten_gates=lambda x, w: ten_gates(torch, x, w),
         nn=nn,
         optim=optim,
         linear=F.linear,
@@ -98,6 +101,13 @@ def mygrad() -> Library:
         clear_gradients=lambda tensors: None,  # a tensor's next use clears its gradient
         tanh=mg.tanh,
     )
+
+
+def ten_gates(library: Any, x: Any, w: Any) -> Any:
+    """A chain of ten pointwise gates."""
+    h = library.tanh(x * w + x) * w
+    h = library.sigmoid(h) - x * 0.5
+    return library.exp(-h * h)
 
 
 def clear_gradients(tensors: Any) -> None:
@@ -238,6 +248,23 @@ def pointwise(lib: Library) -> Work:
         return (h * h).sum()
 
     return gradients_of(lib, {"x": normal(POINTS), "w": normal(POINTS, seed=1)}, chain)
+
+
+def fused(lib: Library) -> Work:
+    upstream = lib.tensor(normal(POINTS, seed=2))
+    leaves = {
+        name: lib.tensor(normal(POINTS, seed=seed), requires_grad=True)
+        for seed, name in enumerate("xw")
+    }
+
+    def run() -> None:
+        lib.clear_gradients(leaves.values())
+        lib.ten_gates(*leaves.values()).backward(upstream)
+
+    def results() -> Results:
+        return {name: lib.array(leaf.grad) for name, leaf in leaves.items()}
+
+    return Work(run, results)
 
 
 def norms(lib: Library) -> Work:

@@ -24,7 +24,7 @@ from .expression import Program, ScalarValue, Step, Value
 Array = Any
 Key = tuple[slice, ...]
 
-BLOCK_BYTES = 1 << 18  # of one value in a block; smaller ones leave threads waiting for another
+BLOCK_BYTES = 1 << 19  # of one value in a block; smaller ones leave threads waiting for another
 _BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 _threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 _pool: ThreadPoolExecutor | None = None
@@ -70,7 +70,7 @@ def run(xp: Any, program: Program, arrays: Sequence[Array], scalars: Sequence[An
     block = BLOCK_BYTES // plan.itemsize
     if math.prod(shape) <= block:
         with np.errstate(all="ignore"):
-            results = plan.evaluate(steps, values)
+            results = plan.evaluate(steps, values, {})
         found = zip(results, program.outputs, strict=True)
         return [_owned(r, program.dtype(n), n < len(arrays)) for r, n in found]
     shapes = [np.broadcast_shapes(*(arrays[i].shape for i in s)) for s in program.sources]
@@ -106,9 +106,12 @@ def _work(
     """Evaluate some of the blocks."""
     with np.errstate(all="ignore"):
         for key in keys:
-            results = plan.evaluate(steps, [_part(v, key, ndim) for v in values])
-            for out, result in zip(outputs, results, strict=True):
-                _part(out, key, ndim)[...] = result
+            parts = [_part(out, key, ndim) for out in outputs]
+            targets = dict(zip(plan.outputs, parts, strict=True))
+            results = plan.evaluate(steps, [_part(v, key, ndim) for v in values], targets)
+            for part, result in zip(parts, results, strict=True):
+                if result is not part:
+                    part[...] = result
 
 
 def _share(work: Callable[[list[Key]], None], keys: list[Key]) -> None:
@@ -178,9 +181,8 @@ class _Plan:
             number: int = operand.number
             return number if number < inputs else number + len(order)
 
-        self.steps = [
-            (s.gate.forward, tuple(place(o, s) for o in s.operands), s.params)
-            for s in program.steps
+        self.steps: list[Any] = [
+            (_function(s), tuple(place(o, s) for o in s.operands), s.params) for s in program.steps
         ]
         self.variable = any(
             type(v) is ScalarValue for s in program.steps for v in s.params.values()
@@ -189,10 +191,19 @@ class _Plan:
         dtypes = [program.dtype(n) for n in range(inputs + len(program.steps))]
         self.itemsize = max(dtype.itemsize for dtype in dtypes)
         last = {n: i for i, (_, operands, _) in enumerate(self.steps) for n in operands}
-        self.dying = [
-            [n for n, at in last.items() if at == i and n not in self.outputs]
-            for i in range(len(self.steps))
-        ]
+        # For each step, the values that no later one reads, and of these the result of an earlier
+        # step in whose memory its own fits.
+        self.memory: list[tuple[list[int], int | None]] = []
+        for i, step in enumerate(program.steps):
+            dying = [n for n, at in last.items() if at == i and n not in self.outputs]
+            fitting = (
+                n
+                for n in dying
+                if n >= inputs + len(order)
+                and program.dtype(n - len(order)) == step.dtype
+                and program.depends[n - len(order)] == program.depends[inputs + i]
+            )
+            self.memory.append((dying, next(fitting, None)))
 
     def numbers(self, scalars: Sequence[Any]) -> list[Any]:
         """The scalars that are operands, as their steps take them."""
@@ -207,13 +218,32 @@ class _Plan:
             for f, o, p in self.steps
         ]
 
-    def evaluate(self, steps: list[Any], values: list[Any]) -> list[Any]:
-        """All steps on one block; what no later step reads is freed, to be used again at once."""
-        for (forward, operands, params), dying in zip(steps, self.dying, strict=True):
-            values.append(forward(np, *[values[o] for o in operands], **params))
+    def evaluate(self, steps: list[Any], values: list[Any], targets: dict[int, Array]) -> list[Any]:
+        """All steps on one block, into `targets` where a step can write there.
+
+        What no later step reads is overwritten or freed, so that few blocks are in use at a time.
+        """
+        ufunc, array = np.ufunc, np.ndarray
+        for (function, operands, params), (dying, reused) in zip(steps, self.memory, strict=True):
+            given = [values[o] for o in operands]
+            if type(function) is ufunc:
+                if (out := targets.get(len(values))) is not None:
+                    given.append(out)
+                elif reused is not None and type(values[reused]) is array:
+                    given.append(values[reused])
+                values.append(function(*given))
+            else:
+                values.append(function(np, *given, **params))
             for number in dying:
                 values[number] = None
         return [values[n] for n in self.outputs]
+
+
+def _function(step: Step) -> Any:
+    """NumPy's function where the gate is no more than that, which writes where it is told; else the
+    gate's forward."""
+    name = step.gate.ufunc if step.dtype.kind == "f" else ""
+    return getattr(np, name) if name else step.gate.forward
 
 
 def _key(operand: Any, step: Step, program: Program) -> tuple[Any, Any, np.dtype | None]:

@@ -216,12 +216,17 @@ class Program:
         return self.inputs[number] if number < count else self.steps[number - count].dtype
 
     @cached_property
-    def sources(self) -> tuple[frozenset[int], ...]:
-        """For each output, the numbers of the inputs it depends on: they make its shape."""
+    def depends(self) -> tuple[frozenset[int], ...]:
+        """For each value, the numbers of the inputs it depends on: they make its shape."""
         found: list[frozenset[int]] = [frozenset((i,)) for i in range(len(self.inputs))]
         for step in self.steps:
             found.append(frozenset().union(*(found[n] for n in step.reads)))
-        return tuple(found[n] for n in self.outputs)
+        return tuple(found)
+
+    @property
+    def sources(self) -> tuple[frozenset[int], ...]:
+        """The same for each output."""
+        return tuple(self.depends[n] for n in self.outputs)
 
     def only(self, positions: Sequence[int]) -> Program:
         """The program of some of the outputs, which keeps all inputs and scalars."""

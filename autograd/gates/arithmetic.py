@@ -38,6 +38,7 @@ class Add(Wrapping):
     symbol: ClassVar = "+"
     slopes: ClassVar = {"x": "1", "y": "1"}
     quiet: ClassVar = "arrays"
+    ufunc: ClassVar = "add"
     cuda: ClassVar = "x + y"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
@@ -55,6 +56,7 @@ class Sub(Wrapping):
     slopes: ClassVar = {"x": "1", "y": "-1"}
     booleans: ClassVar = False
     quiet: ClassVar = "arrays"
+    ufunc: ClassVar = "subtract"
     cuda: ClassVar = "x - y"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
@@ -71,6 +73,7 @@ class Mul(Wrapping):
     symbol: ClassVar = "×"
     slopes: ClassVar = {"x": "y", "y": "x"}
     quiet: ClassVar = "arrays"
+    ufunc: ClassVar = "multiply"
     cuda: ClassVar = "x * y"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
@@ -89,6 +92,7 @@ class Div(BinaryGate):
     slopes: ClassVar = {"x": "1/y", "y": "-x/y²"}
     floats: ClassVar = True
     quiet: ClassVar = "always"
+    ufunc: ClassVar = "true_divide"
     cuda: ClassVar = "x / y"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
@@ -195,6 +199,7 @@ class Neg(UnaryGate):
     needs: ClassVar = {"x": ""}
     slopes: ClassVar = {"x": "-1"}
     quiet: ClassVar = "arrays"
+    ufunc: ClassVar = "negative"
     cuda: ClassVar = "-x"
 
     def forward(self, xp: Any, x: Any) -> Any:
@@ -227,6 +232,7 @@ class Abs(UnaryGate):
     symbol: ClassVar = "|x|"
     slopes: ClassVar = {"x": "sign x"}
     quiet: ClassVar = "arrays"
+    ufunc: ClassVar = "absolute"
     cuda: ClassVar = "absolute(x)"
     headers: ClassVar = ("math.cuh",)
 

@@ -41,6 +41,7 @@ class Maximum(BinaryGate):
     symbol: ClassVar = "max"
     slopes: ClassVar = {"x": "1 if x > y", "y": "1 if y > x"}
     quiet: ClassVar = "arrays"
+    ufunc: ClassVar = "maximum"
     cuda: ClassVar = "maximum(x, y)"
     headers: ClassVar = ("math.cuh",)
 
@@ -58,6 +59,7 @@ class Minimum(BinaryGate):
     symbol: ClassVar = "min"
     slopes: ClassVar = {"x": "1 if x < y", "y": "1 if y < x"}
     quiet: ClassVar = "arrays"
+    ufunc: ClassVar = "minimum"
     cuda: ClassVar = "minimum(x, y)"
     headers: ClassVar = ("math.cuh",)
 

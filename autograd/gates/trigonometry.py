@@ -22,6 +22,7 @@ class Sin(Smooth):
 
     needs: ClassVar = {"x": "x"}
     slopes: ClassVar = {"x": "cos x"}
+    ufunc: ClassVar = "sin"
     cuda: ClassVar = "sin(x)"
 
     def forward(self, xp: Any, x: Any) -> Any:
@@ -36,6 +37,7 @@ class Cos(Smooth):
 
     needs: ClassVar = {"x": "x"}
     slopes: ClassVar = {"x": "-sin x"}
+    ufunc: ClassVar = "cos"
     cuda: ClassVar = "cos(x)"
 
     def forward(self, xp: Any, x: Any) -> Any:
@@ -49,6 +51,7 @@ class Tan(Smooth):
     """The tangent: 1 + tan(x)^2."""
 
     needs: ClassVar = {"x": "out"}
+    ufunc: ClassVar = "tan"
     cuda: ClassVar = "tan(x)"
 
     def forward(self, xp: Any, x: Any) -> Any:
@@ -101,6 +104,7 @@ class Sinh(Smooth):
     """The hyperbolic sine: cosh(x)."""
 
     needs: ClassVar = {"x": "x"}
+    ufunc: ClassVar = "sinh"
     cuda: ClassVar = "sinh(x)"
 
     def forward(self, xp: Any, x: Any) -> Any:
@@ -114,6 +118,7 @@ class Cosh(Smooth):
     """The hyperbolic cosine: sinh(x)."""
 
     needs: ClassVar = {"x": "x"}
+    ufunc: ClassVar = "cosh"
     cuda: ClassVar = "cosh(x)"
 
     def forward(self, xp: Any, x: Any) -> Any:
@@ -128,6 +133,7 @@ class Tanh(Smooth):
 
     needs: ClassVar = {"x": "out"}
     slopes: ClassVar = {"x": "1 - tanh² x"}
+    ufunc: ClassVar = "tanh"
     cuda: ClassVar = "tanh(x)"
 
     def forward(self, xp: Any, x: Any) -> Any:
