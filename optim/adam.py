@@ -2,13 +2,45 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Hashable
 from typing import Any
 
 from tapegrad.autograd import Tensor
-from tapegrad.autograd.arrays import Array, module_of
+from tapegrad.autograd import operations as ops
 
-from .optimizer import Optimizer, Params, check_at_least_zero, descent
+from .optimizer import Optimizer, Params, check_at_least_zero
+from .updates import Update, descent, zeros_like
+
+
+def adam(
+    g: Tensor,
+    w: Tensor,
+    m: Tensor,
+    v: Tensor,
+    largest: Tensor | None = None,
+    *,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    step: int,
+    decays: bool,
+    decoupled: bool,
+    maximize: bool,
+) -> tuple[Tensor, ...]:
+    """The weights and averages after a step, from a gradient; formulas as in `Adam` and `AdamW`."""
+    g = descent(g, w, weight_decay, decays and not decoupled, maximize)
+    m = m + (g - m) * (1 - beta1)
+    v = v * beta2 + g * g * (1 - beta2)
+    if largest is not None:
+        largest = ops.maximum(largest, v)
+    # Both corrections as factors of numbers: one pass over the arrays each less.
+    correction = (1 - beta2**step) ** 0.5
+    size = lr * correction / (1 - beta1**step)
+    change = m / (ops.sqrt(v if largest is None else largest) + eps * correction) * size
+    w = (w * (1 - lr * weight_decay) if decays and decoupled else w) - change
+    return (w, m, v) if largest is None else (w, m, v, largest)
 
 
 class Adam(Optimizer):
@@ -42,7 +74,6 @@ class Adam(Optimizer):
     [0.9, -1.9]
     """
 
-    scratch_count = 2
     decoupled = False  # whether the decay is taken off the weights, apart from the gradient
 
     def __init__(
@@ -72,42 +103,30 @@ class Adam(Optimizer):
         if not all(0.0 <= beta < 1.0 for beta in group["betas"]):
             raise ValueError(f"{name}: betas must be in [0, 1), not {group['betas']}")
 
-    def update(
-        self, parameter: Array, gradient: Array, state: dict[str, Any], group: dict[str, Any]
-    ) -> None:
-        xp = module_of(parameter)
+    def prepare(self, parameter: Tensor, state: dict[str, Any], group: dict[str, Any]) -> Hashable:
         if not state:
             state["step"] = 0
-            for key in ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")[: 3 if group["amsgrad"] else 2]:
-                state[key] = Tensor(xp.zeros_like(parameter))
+        for name in _averages(group):
+            if name not in state:
+                state[name] = zeros_like(parameter)
         state["step"] += 1
-        lr, (beta1, beta2), eps = group["lr"], group["betas"], group["eps"]
-        penalty, maximize = group["weight_decay"], group["maximize"]
-        kept = 1 - lr * penalty if self.decoupled else 1
-        penalty = 0 if self.decoupled else penalty
-        # Both corrections as factors of the whole array's scalars: one pass each less.
-        correction = math.sqrt(1 - beta2 ** state["step"])
-        size = lr * correction / (1 - beta1 ** state["step"])
-        floor = eps * correction
-        averages = [value.data for key, value in state.items() if key != "step"]
-        for w, g, m, v, *largest, step, work in self._scratch.blocks(
-            parameter, gradient, *averages
-        ):
-            g = descent(xp, w, g, work, penalty, maximize)
-            xp.subtract(g, m, out=step)
-            xp.multiply(step, 1 - beta1, out=step)
-            xp.add(m, step, out=m)
-            xp.multiply(g, g, out=step)
-            xp.multiply(step, 1 - beta2, out=step)
-            xp.multiply(v, beta2, out=v)
-            xp.add(v, step, out=v)
-            xp.sqrt(xp.maximum(largest[0], v, out=largest[0]) if largest else v, out=step)
-            xp.add(step, floor, out=step)
-            xp.divide(m, step, out=step)
-            xp.multiply(step, size, out=step)
-            if kept != 1:
-                xp.multiply(w, kept, out=w)
-            xp.subtract(w, step, out=w)
+        return state["step"]
+
+    def update(self, group: dict[str, Any], prepared: Any) -> Update:
+        beta1, beta2 = group["betas"]
+        numbers = {name: group[name] for name in ("lr", "eps", "weight_decay")}
+        options = {
+            "decays": group["weight_decay"] != 0,
+            "decoupled": self.decoupled,
+            "maximize": group["maximize"],
+        }
+        numbers.update(beta1=beta1, beta2=beta2, step=prepared)
+        return Update(adam, _averages(group), numbers, options)
+
+
+def _averages(group: dict[str, Any]) -> tuple[str, ...]:
+    averages = ("exp_avg", "exp_avg_sq")
+    return (*averages, "max_exp_avg_sq") if group["amsgrad"] else averages
 
 
 class AdamW(Adam):

@@ -1,22 +1,20 @@
 """`Optimizer`, the base class: parameter groups, state, saving and the walk of a step.
 
-A subclass says which settings it takes, checks them, and updates one parameter in place; what is
-common to all updates is here.
+A subclass says which settings it takes, checks them, and by which formula a parameter is updated;
+what is common to all updates is here.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
-import numpy as np
-
 from tapegrad.autograd import Tensor, enable_grad
-from tapegrad.autograd.arrays import Array
+from tapegrad.autograd.arrays import device_of
 from tapegrad.autograd.versions import mark_written
 
-from .blocks import Scratch
+from .updates import Update, apply
 
 Params = Iterable[Tensor] | Iterable[dict[str, Any]]
 
@@ -38,8 +36,6 @@ class Optimizer:
         TypeError: if something else than tensors is given.
     """
 
-    scratch_count = 1
-
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor):
             raise TypeError(
@@ -49,7 +45,6 @@ class Optimizer:
         self.defaults = defaults
         self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
-        self._scratch = Scratch(self.scratch_count)
         given = list(params)
         if not given:
             raise ValueError(f"{type(self).__name__}: got an empty parameter list")
@@ -64,10 +59,17 @@ class Optimizer:
         """Raise ValueError if a setting of the group is out of range."""
         raise NotImplementedError
 
-    def update(
-        self, parameter: Array, gradient: Array, state: dict[str, Any], group: dict[str, Any]
-    ) -> None:
-        """Write the new value into the parameter's array and the state."""
+    def prepare(self, parameter: Tensor, state: dict[str, Any], group: dict[str, Any]) -> Hashable:
+        """Make a parameter's state ready for its next step.
+
+        Returns:
+            What the update depends on beside the group, such as the number of the step; parameters
+            for which it is the same are updated together.
+        """
+        raise NotImplementedError
+
+    def update(self, group: dict[str, Any], prepared: Hashable) -> Update:
+        """How parameters of a group are updated, by what `prepare` returned."""
         raise NotImplementedError
 
     # What is common
@@ -85,14 +87,28 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        with np.errstate(all="ignore"):  # a step too long overflows; the loss shows it
-            for group in self.param_groups:
-                for parameter in group["params"]:
-                    if parameter.grad is not None:
-                        gradient = parameter.grad.data
-                        self.update(parameter.data, gradient, self.state[parameter], group)
-                        mark_written(parameter)
+        for group in self.param_groups:
+            self._step(group)
         return loss
+
+    def _step(self, group: dict[str, Any]) -> None:
+        """Update the parameters of a group: at once those of one device, dtype and update."""
+        batches: defaultdict[Any, list[Tensor]] = defaultdict(list)
+        for parameter in group["params"]:
+            if parameter.grad is not None:
+                prepared = self.prepare(parameter, self.state[parameter], group)
+                data = parameter._data
+                batches[prepared, data.dtype, device_of(data)].append(parameter)
+        for (prepared, _, _), parameters in batches.items():
+            update = self.update(group, prepared)
+            tensors = []
+            for parameter in parameters:
+                state = self.state[parameter]
+                averages = [state[name]._data for name in update.state]
+                tensors.append((parameter.grad._data, parameter._data, *averages))
+            apply(update, tensors)
+            for parameter in parameters:
+                mark_written(parameter)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget every gradient, or fill it with zeros if `set_to_none` is False."""
@@ -199,16 +215,3 @@ def check_at_least_zero(name: str, group: dict[str, Any], *keys: str) -> None:
     for key in keys:
         if not group[key] >= 0.0:
             raise ValueError(f"{name}: {key} must be 0 or more, not {group[key]}")
-
-
-def descent(
-    xp: Any, weight: Array, gradient: Array, out: Array, weight_decay: float, maximize: bool
-) -> Array:
-    """The gradient to go down: `gradient + weight_decay * weight`, the first negated to maximize.
-
-    Written into `out`, unless it is the gradient as it is.
-    """
-    if weight_decay:
-        xp.multiply(weight, weight_decay, out=out)
-        return (xp.subtract if maximize else xp.add)(out, gradient, out=out)
-    return xp.negative(gradient, out=out) if maximize else gradient

@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 from tapegrad.autograd import Tensor
-from tapegrad.autograd.arrays import Array, module_of
 
-from .optimizer import Optimizer, Params, check_at_least_zero, descent
+from .optimizer import Optimizer, Params, check_at_least_zero
+from .updates import Update, descent, zeros_like
+
+
+def sgd(
+    g: Tensor,
+    w: Tensor,
+    v: Tensor | None = None,
+    *,
+    lr: float,
+    momentum: float,
+    dampening: float,
+    weight_decay: float,
+    first: bool,
+    dampens: bool,
+    decays: bool,
+    nesterov: bool,
+    maximize: bool,
+) -> Tensor | tuple[Tensor, Tensor]:
+    """The weights and the velocity after a step, from a gradient; formulas as in `SGD`."""
+    g = descent(g, w, weight_decay, decays, maximize)
+    if v is None:
+        return w - g * lr
+    v = g if first else v * momentum + (g * (1 - dampening) if dampens else g)
+    return w - (g + v * momentum if nesterov else v) * lr, v
 
 
 class SGD(Optimizer):
@@ -41,8 +65,6 @@ class SGD(Optimizer):
     [0.8, -1.6]
     """
 
-    scratch_count = 2
-
     def __init__(
         self,
         params: Params,
@@ -69,32 +91,21 @@ class SGD(Optimizer):
         if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
             raise ValueError("SGD: Nesterov momentum needs a momentum and zero dampening")
 
-    def update(
-        self, parameter: Array, gradient: Array, state: dict[str, Any], group: dict[str, Any]
-    ) -> None:
-        xp = module_of(parameter)
-        lr, momentum, nesterov = group["lr"], group["momentum"], group["nesterov"]
-        penalty, maximize = group["weight_decay"], group["maximize"]
-        if not momentum:
-            for w, g, step, work in self._scratch.blocks(parameter, gradient):
-                g = descent(xp, w, g, work, penalty, maximize)
-                xp.multiply(g, lr, out=step)
-                xp.subtract(w, step, out=w)
-            return
-        share = 1 - group["dampening"]
-        first = state.get("momentum_buffer") is None
+    def prepare(self, parameter: Tensor, state: dict[str, Any], group: dict[str, Any]) -> Hashable:
+        """Whether the velocity begins with this step."""
+        first = bool(group["momentum"]) and state.get("momentum_buffer") is None
         if first:
-            state["momentum_buffer"] = Tensor(xp.zeros_like(parameter))
-            share = 1
-        buffer = state["momentum_buffer"].data
-        for w, g, v, step, work in self._scratch.blocks(parameter, gradient, buffer):
-            g = descent(xp, w, g, work, penalty, maximize)
-            xp.multiply(v, momentum, out=v)
-            xp.add(v, g if share == 1 else xp.multiply(g, share, out=step), out=v)
-            if nesterov:
-                xp.multiply(v, momentum, out=step)
-                xp.add(step, g, out=step)
-                xp.multiply(step, lr, out=step)
-            else:
-                xp.multiply(v, lr, out=step)
-            xp.subtract(w, step, out=w)
+            state["momentum_buffer"] = zeros_like(parameter)
+        return first
+
+    def update(self, group: dict[str, Any], prepared: Any) -> Update:
+        names = ("lr", "momentum", "dampening", "weight_decay")
+        options = {
+            "first": prepared,
+            "dampens": group["dampening"] != 0,
+            "decays": group["weight_decay"] != 0,
+            "nesterov": group["nesterov"],
+            "maximize": group["maximize"],
+        }
+        state = ("momentum_buffer",) if group["momentum"] else ()
+        return Update(sgd, state, {name: group[name] for name in names}, options)

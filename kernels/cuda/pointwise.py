@@ -123,6 +123,11 @@ def scalar_types(program: Program) -> list[str]:
     return [next((t for t in order if t in kinds), "float") for kinds in found]
 
 
+def argument_types(program: Program) -> list[Any]:
+    """The ctypes types of a program's scalars."""
+    return [_ARGUMENTS[t] for t in scalar_types(program)]
+
+
 def _arguments_type(program: Program, step: Step) -> str:
     """The type in which a step computes: that of the inputs its gate brings to one dtype."""
     promoted = step.gate.promoted
@@ -453,7 +458,7 @@ class _Plan:
             flat = [*sizes, *(s for step in steps[1:] for s in step)]
             constant.append((ctypes.c_longlong * count)(*flat))
         types: list[Any] = [ctypes.c_void_p] * (len(strides) + len(self.program.outputs))
-        types += [_ARGUMENTS[t] for t in scalar_types(self.program)]
+        types += argument_types(self.program)
         blocks = min(-(-self.size // (THREADS * walk.width)), MOST_BLOCKS)
         made = kernel(self.program, walk)
         return made.prepare((blocks, 1, 1), (THREADS, 1, 1), varying=types, constant=constant)

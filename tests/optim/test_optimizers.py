@@ -11,7 +11,7 @@ import pytest
 
 import tapegrad as tg
 from tapegrad import nn, optim
-from tapegrad.optim import blocks
+from tapegrad.kernels import in_place
 
 EVERY = [
     (optim.SGD, {"lr": 0.1}),
@@ -139,7 +139,7 @@ def test_blocks_give_the_numbers_of_the_whole(kind, settings, monkeypatch):
     values = np.random.default_rng(0).standard_normal((2, 5, 7)).astype(np.float32)
     results = []
     for size in (1 << 16, 8):
-        monkeypatch.setattr(blocks, "BLOCK", size)
+        monkeypatch.setattr(in_place, "BLOCK", size)
         x = nn.Parameter(tg.tensor(values[0]))
         x.grad = tg.tensor(values[1])
         optimizer = kind([x], **settings)

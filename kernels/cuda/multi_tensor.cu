@@ -1,0 +1,57 @@
+// The norm of many tensors as one vector: a partial of each chunk, then one block that adds them up.
+// Who adds what to what depends on the sizes alone.
+#include "collectives.cuh"
+#include "multi_tensor.cuh"
+
+constexpr int THREADS = 256;            // of a chunk
+constexpr int FINISHING_THREADS = 512;  // of the one block at the end
+
+// What of an element is added up (of the largest, compared), and what is made of it in the end.
+struct Squares : Sum {
+    template <class C> static __device__ __forceinline__ C of(C x, C) { return x * x; }
+    static __device__ __forceinline__ double finish(double total, double) { return sqrt(total); }
+};
+struct Magnitudes : Max {
+    template <class C> static __device__ __forceinline__ C of(C x, C) { return x < 0 ? -x : x; }
+    static __device__ __forceinline__ double finish(double total, double) { return total; }
+};
+__device__ __forceinline__ float power(float x, float p) { return powf(fabsf(x), p); }
+__device__ __forceinline__ double power(double x, double p) { return pow(fabs(x), p); }
+struct Powers : Sum {
+    template <class C> static __device__ __forceinline__ C of(C x, C p) { return power(x, p); }
+    static __device__ __forceinline__ double finish(double total, double p) {
+        return pow(total, 1.0 / p);
+    }
+};
+
+template <class T, class Norm>
+__global__ void __launch_bounds__(THREADS, 1)
+norm_partials(const long long* tensors, const Chunk* chunks, double* partials, double p) {
+    constexpr int WIDTH = 16 / sizeof(T);
+    using C = Compute<T>;
+    const Chunk chunk = chunks[blockIdx.x];
+    const T* const x = reinterpret_cast<const T*>(tensors[chunk.tensor]);
+    const long long count = aligned(tensors[chunk.tensor]) ? chunk.end - chunk.start : 0;
+    const long long packed = chunk.start + count / WIDTH * WIDTH;
+    C found = 0;  // of magnitudes too: none is below
+    for (long long i = chunk.start + threadIdx.x * WIDTH; i < packed; i += THREADS * WIDTH) {
+        const Pack<T, WIDTH> pack = *reinterpret_cast<const Pack<T, WIDTH>*>(x + i);
+#pragma unroll
+        for (int j = 0; j < WIDTH; j++)
+            found = Norm::combine(found, Norm::of(load(pack.at[j]), (C)p));
+    }
+    for (long long i = packed + threadIdx.x; i < chunk.end; i += THREADS)
+        found = Norm::combine(found, Norm::of(load(x[i]), (C)p));
+    const double total = block_reduce<Norm>((double)found);
+    if (threadIdx.x == 0) partials[blockIdx.x] = total;
+}
+
+template <class T, class Norm>
+__global__ void __launch_bounds__(FINISHING_THREADS, 1)
+norm_of_partials(const double* partials, T* out, double p, long long count) {
+    double total = 0;
+    for (long long i = threadIdx.x; i < count; i += FINISHING_THREADS)
+        total = Norm::combine(total, partials[i]);
+    total = block_reduce<Norm>(total);
+    if (threadIdx.x == 0) *out = store<T>((Compute<T>)Norm::finish(total, p));
+}

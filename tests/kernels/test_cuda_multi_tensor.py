@@ -1,0 +1,261 @@
+"""One launch for many tensors: optimizers' steps and the norm of gradients on a GPU."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+import tapegrad as tg
+from tapegrad import nn, optim
+from tapegrad.kernels.cuda import compiling, launching, multi_tensor
+from tapegrad.optim import updates
+
+DTYPES = [tg.float16, tg.bfloat16, tg.float32, tg.float64]
+EVERY = [
+    (optim.SGD, {"lr": 0.1}),
+    (optim.SGD, {"lr": 0.1, "weight_decay": 0.1, "maximize": True}),
+    (optim.SGD, {"lr": 0.1, "momentum": 0.9}),
+    (optim.SGD, {"lr": 0.1, "momentum": 0.9, "dampening": 0.5, "weight_decay": 0.1}),
+    (optim.SGD, {"lr": 0.1, "momentum": 0.9, "nesterov": True, "maximize": True}),
+    (optim.Adam, {"lr": 0.1, "eps": 1e-3}),
+    (optim.Adam, {"lr": 0.1, "eps": 1e-3, "weight_decay": 0.1, "amsgrad": True}),
+    (optim.AdamW, {"lr": 0.1, "eps": 1e-3, "weight_decay": 0.1}),
+    (optim.AdamW, {"lr": 0.1, "eps": 1e-3, "weight_decay": 0.1, "amsgrad": True, "maximize": True}),
+]
+EACH = pytest.mark.parametrize(("kind", "settings"), EVERY)
+
+
+def whole(x):
+    return x
+
+
+VIEWS = [  # shapes, and what the parameter is of them
+    ((3, 4), whole),
+    ((0, 3), whole),
+    ((), whole),
+    ((5,), whole),
+    ((1031,), whole),
+    ((4096 * 2 + 7,), whole),
+    ((7, 11), lambda x: x.T),
+    ((6, 5), lambda x: x[:, ::2]),
+    ((33,), lambda x: x[1:]),
+    ((2, 3, 5), lambda x: x.permute(2, 0, 1)),
+    ((9, 1), whole),
+]
+
+
+def values(seed=0):
+    stream = np.random.default_rng(seed)
+    return [stream.standard_normal(shape) for shape, _ in VIEWS]
+
+
+def parameters(device, dtype, views=VIEWS):
+    return [
+        nn.Parameter(view(tg.tensor(value, dtype=dtype, device=device)))
+        for value, (_, view) in zip(values(), views, strict=True)
+    ]
+
+
+def give_gradients(given, seed=1):
+    stream = np.random.default_rng(seed)
+    for parameter in given:
+        drawn = stream.standard_normal(parameter.shape)
+        drawn += np.copysign(0.5, drawn)  # half types have no squares of small numbers
+        parameter.grad = tg.tensor(drawn, dtype=parameter.dtype, device=parameter.device)
+
+
+def doubles(tensor):
+    return tensor.detach().cpu().double().numpy()
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@EACH
+def test_a_step_on_a_gpu_is_that_on_a_cpu(emulated, kind, settings, dtype):
+    """Half types are computed in float32 and rounded once: they are near the exact step."""
+    halves = dtype in (tg.float16, tg.bfloat16)
+    tolerance = 3e-2 if halves else 1e-6
+    here, there = parameters("cpu", tg.float64 if halves else dtype), parameters("cuda", dtype)
+    optimizers = kind(here, **settings), kind(there, **settings)
+    for step in range(3):
+        for given, optimizer in zip((here, there), optimizers, strict=True):
+            give_gradients(given, step)
+            optimizer.step()
+    for mine, other in zip(there, here, strict=True):
+        np.testing.assert_allclose(doubles(mine), doubles(other), rtol=tolerance, atol=tolerance)
+        for name, expected in optimizers[0].state[other].items():
+            found = optimizers[1].state[mine][name]
+            if name == "step":
+                assert found == expected
+            else:
+                np.testing.assert_allclose(
+                    doubles(found), doubles(expected), rtol=tolerance, atol=tolerance
+                )
+
+
+def test_what_lies_between_the_elements_of_a_view_is_not_written(emulated):
+    memory = tg.zeros(4, 6, device="cuda")
+    x = nn.Parameter(memory[:, ::2])
+    x.grad = tg.ones(4, 3, device="cuda")
+    optim.SGD([x], lr=1.0).step()
+    assert memory.tolist() == [[-1.0, 0.0] * 3] * 4
+
+
+def small(count=20):
+    made = [nn.Parameter(tg.ones(n % 5, n, device="cuda")) for n in range(count)]
+    give_gradients(made)
+    return made
+
+
+@EACH
+def test_a_step_is_one_launch_for_all_parameters(emulated, recording, kind, settings):
+    optimizer = kind(small(), **settings)
+    optimizer.step()
+    optimizer.step()
+    recording.clear()
+    optimizer.step()
+    assert recording.launches == [f"multi_{'sgd' if kind is optim.SGD else 'adam'}"]
+    assert recording.synchronisations == []
+
+
+def test_addresses_are_copied_again_only_when_one_has_changed(emulated, recording):
+    given = small()
+    optimizer = optim.SGD(given, lr=0.1)
+    optimizer.step()
+    give_gradients(given, 5)
+    recording.clear()
+    optimizer.step()
+    assert recording.launches == ["copy to the device", "multi_sgd"]
+
+
+def test_each_dtype_and_each_group_is_a_launch(emulated, recording):
+    half = [nn.Parameter(tg.ones(3, device="cuda", dtype=tg.float16))]
+    give_gradients(half)
+    optimizer = optim.SGD([{"params": small() + half}, {"params": small(), "lr": 0.2}], lr=0.1)
+    optimizer.step()
+    recording.clear()
+    optimizer.step()
+    assert recording.launches == ["multi_sgd"] * 3
+
+
+def test_a_parameter_that_joins_later_has_a_step_of_its_own(emulated):
+    first, second = parameters("cuda", tg.float64)[:1], parameters("cpu", tg.float64)[:1]
+    late, other = nn.Parameter(tg.ones(3, device="cuda")), nn.Parameter(tg.ones(3))
+    for given, joining in ((first, late), (second, other)):
+        optimizer = optim.Adam([*given, joining], lr=0.1)
+        give_gradients(given)
+        optimizer.step()
+        give_gradients([*given, joining])
+        optimizer.step()
+        assert optimizer.state[joining]["step"] == 1
+    np.testing.assert_allclose(doubles(first[0]), doubles(second[0]), rtol=1e-12)
+    np.testing.assert_allclose(doubles(late), doubles(other), rtol=1e-6)
+
+
+@EACH
+def test_a_new_learning_rate_compiles_nothing(emulated, kind, settings):
+    optimizer = kind(small(), **settings)
+    optimizer.step()
+    optimizer.step()
+    before = updates.traced.cache_info().misses, multi_tensor.kernel.cache_info().misses
+    scheduler = optim.lr_scheduler.ExponentialLR(optimizer, 0.9)
+    for _ in range(3):
+        optimizer.step()
+        scheduler.step()
+    after = updates.traced.cache_info().misses, multi_tensor.kernel.cache_info().misses
+    assert before == after
+
+
+def test_streams_have_tables_of_their_own(emulated, recording):
+    optimizer = optim.SGD(small(), lr=0.1)
+    optimizer.step()
+    recording.clear()
+    with tg.cuda.stream(tg.cuda.Stream()):
+        optimizer.step()
+    assert recording.launches == ["copy to the device"] * 2 + ["multi_sgd"]
+
+
+def test_parameters_on_two_devices_are_updated_where_they_are(gpu):
+    given = [nn.Parameter(tg.ones(3, device=device)) for device in ("cuda:0", "cuda:1", "cpu")]
+    give_gradients(given, 2)
+    optim.Adam(given, lr=0.1).step()
+    expected = [1 - 0.1 * np.sign(doubles(x.grad)) for x in given]
+    for x, value in zip(given, expected, strict=True):
+        np.testing.assert_allclose(doubles(x), value, rtol=1e-5)
+
+
+# Norms
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("p", [1.0, 2.0, 3.5, math.inf])
+def test_the_norm_of_many_is_that_of_one_vector(emulated, dtype, p):
+    given = [x.detach() for x in parameters("cuda", dtype)]
+    found = multi_tensor.norm(emulated, [[x._data for x in given]], p, np.dtype(dtype))
+    vector = np.concatenate([doubles(x).reshape(-1) for x in given])
+    tolerance = 1e-5 if dtype in (tg.float32, tg.float64) else 1e-2
+    assert found.dtype == dtype
+    assert float(found.get()) == pytest.approx(np.linalg.norm(vector, p), rel=tolerance)
+
+
+def test_a_norm_of_two_dtypes_is_of_all_elements(emulated):
+    groups = [
+        [tg.full((3,), 2.0, device="cuda", dtype=dtype)._data] for dtype in (tg.float16, tg.float64)
+    ]
+    found = multi_tensor.norm(emulated, groups, 2.0, np.dtype(np.float32))
+    assert float(found.get()) == pytest.approx(math.sqrt(24))
+
+
+@pytest.mark.parametrize("p", [1.0, 2.0, math.inf])
+def test_nan_is_not_lost_and_nothing_has_norm_0(emulated, p):
+    x = tg.ones(5000, device="cuda")
+    x[4321] = math.nan
+    empty = tg.zeros(0, device="cuda")
+    for data, expected in ((x, math.nan), (empty, 0.0)):
+        found = multi_tensor.norm(emulated, [[data._data]], p, np.dtype(np.float32))
+        assert float(found.get()) == pytest.approx(expected, nan_ok=True)
+
+
+# What is compiled
+
+
+def kernels():
+    """Of every step; those of norms are listed by the module, for the test of all kernels."""
+    for kind, settings in EVERY:
+        optimizer = kind([nn.Parameter(tg.zeros(1))], **settings)
+        (group,) = optimizer.param_groups
+        for prepared in (0, 1):
+            update = optimizer.update(group, prepared)
+            for dtype in DTYPES:
+                program = updates.traced(
+                    update.formula,
+                    (np.dtype(dtype),) * (2 + len(update.state)),
+                    tuple(update.numbers),
+                    tuple(update.options.items()),
+                )
+                yield multi_tensor.kernel(program)
+
+
+def test_every_step_compiles_without_spills():
+    try:
+        compiling.nvrtc()
+    except RuntimeError as error:
+        pytest.skip(str(error))
+    for kernel in {(kernel.text, kernel.name): kernel for kernel in kernels()}.values():
+        for arch in compiling.ARCHITECTURES:
+            binary = compiling.compiled(kernel.text, (kernel.name,), arch, kernel.filename)
+            takes = compiling.resources(binary)[kernel.name]
+            assert (takes.spills, takes.stack) == (0, 0), (kernel.name, arch, takes)
+
+
+def test_chunks_cover_every_element_once(emulated):
+    where = (launching.backend().device(), 0)
+    sizes = (1, 4096, 4097, 70_000, 3)
+    chunks, blocks = multi_tensor._chunks(emulated, where, sizes)
+    seen = [np.zeros(size, int) for size in sizes]
+    for tensor, start, end in chunks.get():
+        assert start % 8 == 0
+        seen[tensor][start:end] += 1
+    assert all((counts == 1).all() for counts in seen)
+    assert blocks == len(chunks)
