@@ -59,7 +59,7 @@ def expand(text: str, filename: str) -> str:
         text: CUDA C++, such as a generated kernel.
         filename: what messages call it.
 
-    >>> print(expand('#include "types.cuh"\\nint last;', "mine.cu")[-27:])
+    >>> print(expand('#include "types.cuh"\\nint last;', "mine.cu")[-29:-1])
     <BLANKLINE>
     #line 2 "mine.cu"
     int last;
