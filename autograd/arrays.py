@@ -359,7 +359,7 @@ def result_type(*values: Any) -> np.dtype:
     for value in values:
         if isinstance(value, bool):
             ranks[2].append(bool_)
-        elif isinstance(value, int):
+        elif isinstance(value, int) or (type(value) is Scalar and value.whole):
             ranks[2].append(int64)
         elif type(value) is float or type(value) is Scalar:
             ranks[2].append(_default_float)

@@ -7,6 +7,7 @@ with the functions of the array library and the kernels of `tapegrad.kernels`.
 
 from __future__ import annotations
 
+import operator
 import types
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -22,7 +23,7 @@ from .arrays import DEVICE_TYPES, MODULES
 from .engine import Gate, Node, cast, elsewhere
 from .gates.arithmetic import pow_
 from .modes import no_grad
-from .tracing import Symbol, Trace, run, symbolic
+from .tracing import Symbol, Trace, detached, run, symbolic
 
 _LITERALS = (0.0, 1.0, -1.0, 2.0, float("inf"), float("-inf"))  # params that a text may spell out
 _EXPONENTS = frozenset(n / 2 for n in range(-16, 17))  # those for which powers have short forms
@@ -224,10 +225,10 @@ def _bind(
     """Symbols and scalars in the place of arrays and numbers; the call knows where these are."""
     call = _Call(trace.program((), ""), [], [])
 
-    def scalar(where: int | str) -> Scalar:
+    def scalar(where: int | str, value: Any) -> Scalar:
         position = len(call.numbers)
         call.numbers.append(where)
-        return Scalar(lambda given: given[position], str(where), general=True)
+        return Scalar(operator.itemgetter(position), str(where), True, type(value) is int)
 
     bound: list[Any] = []
     for i, value in enumerate(inputs):
@@ -235,13 +236,13 @@ def _bind(
             call.arrays.append(i)
             bound.append(trace.input(value.dtype, 1))
         elif type(value) in (float, int) and not _spelled(gate, value):
-            bound.append(scalar(i))
+            bound.append(scalar(i, value))
         elif value is None or type(value) in (float, int, bool):
             bound.append(value)
         else:
             raise FusionError(f"{gate.name}: {type(value).__name__} is no input of a kernel")
     settings = {
-        name: scalar(name) if _varies(gate, name, value) else value
+        name: scalar(name, value) if _varies(gate, name, value) else value
         for name, value in params.items()
     }
     return bound, settings, call
@@ -251,3 +252,4 @@ def install() -> None:
     """Let the engine run gates here."""
     elsewhere.run = guards.forward(_run)
     elsewhere.backward = guards.backward(_backward)
+    elsewhere.detached = detached

@@ -196,10 +196,12 @@ class Elsewhere:
 
     run        (gate, xp, inputs, params) gives the output
     backward   (node, grad, saved) gives the gradients of a gate's inputs, which are not recorded
+    detached   (array) gives the same values, from which no gradient flows back
     """
 
     run: Callable[..., Any]
     backward: Callable[..., Any]
+    detached: Callable[[Any], Any]
 
 
 elsewhere = Elsewhere()

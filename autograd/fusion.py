@@ -223,9 +223,13 @@ class Fused:
         unknown = [name for name in static if name not in parameters]
         if unknown:
             raise TypeError(f"fused: {self.name} has no parameter {unknown[0]!r} to be static")
-        for name, parameter in parameters.items():
-            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-                raise TypeError(f"fused: {self.name} takes *{name}; give every argument a name")
+        kinds = [parameter.kind for parameter in parameters.values()]
+        self.variadic = inspect.Parameter.VAR_POSITIONAL in kinds
+        if inspect.Parameter.VAR_KEYWORD in kinds or (self.variadic and len(kinds) > 1):
+            raise TypeError(
+                f"fused: {self.name}{self.signature} takes arguments without a name; give each "
+                "one, or take *args alone"
+            )
         self.static = [name in static for name in parameters]
         self.gates: dict[Any, FusedGate] = {}
 
@@ -237,26 +241,29 @@ class Fused:
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[FusedGate, list[Any], tuple[Number, ...]]:
         """The gate of a call, traced if it is the first of its kind, and what the gate takes."""
-        if kwargs or len(args) != len(self.static):
+        static = self.static
+        if self.variadic:
+            static = [False] * len(args)
+        elif kwargs or len(args) != len(static):
             bound = self.signature.bind(*args, **kwargs)
             bound.apply_defaults()
             args = tuple(bound.arguments.values())
         key: list[Any] = []
         tensors: list[Any] = []
         numbers: list[Number] = []
-        for value, static in zip(args, self.static, strict=True):
+        for value, fixed in zip(args, static, strict=True):
             kind = type(value)
             if isinstance(value, Variable):
                 data = value._data
                 tensors.append(value)
                 key.append((data.dtype, data.ndim))
-            elif kind in (float, int, Scalar) and not static:
+            elif kind in (float, int, Scalar) and not fixed:
                 numbers.append(value)
-                key.append(kind)
-            elif is_array(value) and not (isinstance(value, np.generic) or static):
+                key.append(int if kind is int or (kind is Scalar and value.whole) else float)
+            elif is_array(value) and not (isinstance(value, np.generic) or fixed):
                 tensors.append(wrap(value))
                 key.append((value.dtype, value.ndim))
-            elif isinstance(value, np.generic) and not static:
+            elif isinstance(value, np.generic) and not fixed:
                 numbers.append(value.item())
                 key.append(type(value.item()))
             else:
@@ -272,6 +279,8 @@ class Fused:
         if not inputs:
             raise TypeError(f"fused: {self.name} was called without a tensor")
         names = list(self.signature.parameters)
+        if self.variadic:
+            names = [f"{names[0]}[{i}]" for i in range(len(key))]
 
         def function(*tensors: Any) -> Any:
             given = iter(tensors)
@@ -282,11 +291,12 @@ class Fused:
                     is_tensor = isinstance(kind[0], np.dtype)
                     arguments.append(next(given) if is_tensor else kind[1])
                 else:
-                    arguments.append(Scalar(operator.itemgetter(next(count)), name))
+                    value = operator.itemgetter(next(count))
+                    arguments.append(Scalar(value, name, whole=kind is int))
             parameters = self.signature.parameters.values()
             by_name = {
                 p.name: a
-                for p, a in zip(parameters, arguments, strict=True)
+                for p, a in zip(parameters, arguments, strict=False)
                 if p.kind is p.KEYWORD_ONLY
             }
             return self.function(*arguments[: len(arguments) - len(by_name)], **by_name)

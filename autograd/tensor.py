@@ -258,10 +258,11 @@ class Tensor(Fillers, NumpyProtocols):
 
     def detach(self) -> Tensor:
         """The same memory, off the tape."""
-        return engine.wrap(self.data)
+        return engine.wrap(engine.elsewhere.detached(self.data))
 
     def detach_(self) -> Tensor:
         """Take this tensor off the tape."""
+        self._data = engine.elsewhere.detached(self._data)
         self._node = None
         return self
 

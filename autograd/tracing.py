@@ -22,7 +22,7 @@ from tapegrad.kernels.expression import Program, Scalar, ScalarValue, Step, Valu
 
 from .arrays import FLOATS, MODULES, as_dtype, bfloat16
 from .backward import gradients_of
-from .engine import Gate, Leaf, Mode, Variable, array_of, cast, mode, wrap
+from .engine import Gate, Leaf, Mode, UnaryGate, Variable, array_of, cast, get_mode, mode, wrap
 from .errors import FusionError
 from .gates.arithmetic import neg, pow_
 from .rewriting import rewritten
@@ -160,14 +160,30 @@ class Number(Gate):
         return dtype.type(x)
 
 
+class Detach(UnaryGate):
+    """The same values, from which no gradient flows back."""
+
+    cuda: ClassVar = "x"
+
+    def forward(self, xp: Any, x: Any) -> Any:
+        return x.copy()
+
+
 number = Number()
-del Gate.all[number.name]  # it is of traces only
+detach = Detach()
+for _traced in (number, detach):
+    del Gate.all[_traced.name]  # they are of traces only
 
 
 class Trace:
-    """The steps noted so far; `apply` adds one, or finds the same one noted before."""
+    """The steps noted so far; `apply` adds one, or finds the same one noted before.
 
-    def __init__(self, scalars: Sequence[Scalar] = ()) -> None:
+    One that `detaches` is of a user's function, where what is detached or computed under `no_grad`
+    has no gradient; the engine's own walk records nothing and means no such thing.
+    """
+
+    def __init__(self, scalars: Sequence[Scalar] = (), detaches: bool = False) -> None:
+        self.detaches = detaches
         self.inputs: list[np.dtype] = []
         self.steps: list[Step] = []
         self.scalars: list[Scalar] = list(scalars)
@@ -260,7 +276,8 @@ class Trace:
 def _result_dtype(gate: Gate, inputs: Sequence[Any], params: dict[str, Any]) -> np.dtype:
     """The dtype of a gate's output, found by computing one element on a CPU."""
     kinds = tuple(
-        (Scalar, None) if type(i) is Scalar else (type(i), getattr(i, "dtype", i)) for i in inputs
+        (Scalar, i.whole) if type(i) is Scalar else (type(i), getattr(i, "dtype", i))
+        for i in inputs
     )
     chosen = tuple(
         (k, type(v), v if type(v) is not Scalar else 1 if k in gate.wholes else 1.5)
@@ -272,7 +289,7 @@ def _result_dtype(gate: Gate, inputs: Sequence[Any], params: dict[str, Any]) -> 
 @functools.lru_cache(maxsize=4096)
 def _tried(gate: Gate, kinds: tuple[Any, ...], params: tuple[Any, ...]) -> np.dtype:
     ones = [
-        np.ones(1, what) if kind is Symbol else 1.5 if kind is Scalar else what
+        np.ones(1, what) if kind is Symbol else (1 if what else 1.5) if kind is Scalar else what
         for kind, what in kinds
     ]
     if any(what == bfloat16 for kind, what in kinds if kind is Symbol):
@@ -294,7 +311,15 @@ def run(gate: Gate, inputs: Sequence[Any], params: dict[str, Any]) -> Any:
             f"fused: '{gate.name}' is not pointwise, so it cannot be part of a fused function; "
             "call it outside of one"
         )
-    return trace.apply(gate, inputs, params)
+    result = trace.apply(gate, inputs, params)
+    return detached(result) if trace.detaches and not get_mode().recording else result
+
+
+def detached(array: Any) -> Any:
+    """An array, or where it is a symbol one that is no longer differentiated."""
+    if type(array) is not Symbol or not array.trace.detaches:
+        return array
+    return array.trace.apply(detach, (array,), {})
 
 
 def replay(program: Program, inputs: Sequence[Any], scalars: Sequence[Any]) -> list[Any]:
@@ -322,7 +347,9 @@ def rebased(scalar: Scalar, numbers: Sequence[Any]) -> Any:
     if not any(type(number) is Scalar for number in numbers):
         return scalar.value(numbers)
     known = [n.value if type(n) is Scalar else (lambda _, n=n: n) for n in numbers]
-    return Scalar(lambda v: scalar.value([f(v) for f in known]), scalar.name, scalar.general)
+    return Scalar(
+        lambda v: scalar.value([f(v) for f in known]), scalar.name, scalar.general, scalar.whole
+    )
 
 
 def derivative(
@@ -347,7 +374,7 @@ def derivative(
         the given values; and the numbers of the inputs that its outputs are the gradients of: an
         input that nothing depends on has none.
     """
-    scalars = [Scalar(s.value, s.name, general=True) for s in program.scalars]
+    scalars = [Scalar(s.value, s.name, True, s.whole) for s in program.scalars]
     trace = Trace(scalars)
     roots = [program.outputs[i] for i in places]
     gradients = [trace.input(program.dtype(n), rank(program, ndims, n)) for n in roots]
@@ -398,7 +425,7 @@ def traced(
     Raises:
         FusionError: if it does something that is not pointwise.
     """
-    trace = Trace()
+    trace = Trace(detaches=True)
     tensors = [wrap(trace.input(dtype, ndim)) for dtype, ndim in inputs]
     with _recording():
         returned = function(*tensors)

@@ -30,10 +30,12 @@ import tapegrad as tg  # noqa: E402
 from tapegrad.autograd import Gate, Tape, grad, operations  # noqa: E402
 from tapegrad.autograd import gates as families_of_gates  # noqa: E402
 from tapegrad.autograd.arrays import MODULES  # noqa: E402
+from tapegrad.kernels.cuda.launching import use_backend  # noqa: E402
+from tapegrad.kernels.emulator import EmulatedBackend  # noqa: E402
 from tapegrad.nn import functional  # noqa: E402
 
 COLUMNS = ("operation", "what", "gates", "method", "differentiable", "second order")
-COLUMNS += ("fusable", "CUDA")
+COLUMNS += ("fused", "CUDA")
 HEAD = """# Operations
 
 Written by `docs/make_operations.py` from the functions and gates themselves; a test fails when it
@@ -44,10 +46,11 @@ is out of date.
 - **differentiable**, **second order**: whether results have gradients, and those
   gradients theirs; "flat" where the gradient is 0 everywhere, "linear" where it does not depend on
   the inputs, so that the second is 0.
-- **fusable**: whether all its gates are pointwise, each element of the result made from one element
-  of each input alone, which is what it takes to become one kernel.
-- **CUDA**: whether tensors on a GPU are computed with there, by CuPy, without a copy to the CPU;
-  checked with a stand-in that lacks what CuPy lacks. A dash: not a function of tensors.
+- **fused**: whether it can be part of a function under `fused`: all its gates are pointwise, each
+  element of the result made from one element of each input alone.
+- **CUDA**: whether tensors on a GPU are computed with there, by our kernels or CuPy's, without a
+  copy to the CPU; checked with the emulator of our kernels and a stand-in that lacks what CuPy
+  lacks. A dash: not a function of tensors.
 """
 
 
@@ -148,7 +151,7 @@ def on_the_gpu(name: str, drawn: Call) -> str:
     made((drawn.args, drawn.kwargs), lambda array: tensors.append(array) or tg.tensor(array), tg)
     if not tensors:
         return "-"
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, use_backend(EmulatedBackend()):
         standin.put(lambda module, library: patch.setitem(sys.modules, module, library))
         try:
             results, _, _ = run(name, drawn, "cuda")

@@ -27,29 +27,37 @@ class Scalar:
     """A Python number that is known only when a program runs: an argument of its kernel.
 
     Arithmetic on it is done on the host, once a run, in double precision. To branch on its value is
-    refused, since the trace would hold for one value only. Not so within the library, which compares
-    numbers with 0, 1 or infinity to take a short way: there it takes the long way, which is right
-    for every value. One that is `general` does so everywhere.
+    refused, since the trace would hold for one value only. Not so within the library, which
+    compares numbers with 0, 1 or infinity to take a short way: there it takes the long way, which
+    is right for every value. One that is `general` does so everywhere. One that is `whole` is of whole
+    numbers, as an int is, and makes no float of them.
 
     >>> rate = Scalar(lambda values: values[0])
     >>> (1 - rate ** 2).value((0.5,))
     0.75
     """
 
-    __slots__ = ("general", "name", "value")
+    __slots__ = ("general", "name", "value", "whole")
 
     def __init__(
-        self, value: Callable[[Sequence[Any]], Any], name: str = "", general: bool = False
+        self,
+        value: Callable[[Sequence[Any]], Any],
+        name: str = "",
+        general: bool = False,
+        whole: bool = False,
     ) -> None:
         self.value = value
         self.name = name
         self.general = general
+        self.whole = whole
 
     def _combined(self, other: Any, function: Callable[..., Any], swapped: bool = False) -> Any:
-        mine = self.value
+        mine, whole = self.value, self.whole
         if type(other) is Scalar:
             theirs = other.value
+            whole = whole and other.whole
         elif isinstance(other, (int, float)):
+            whole = whole and isinstance(other, int)
 
             def theirs(values: Sequence[Any], number: Any = other) -> Any:
                 return number
@@ -58,7 +66,8 @@ class Scalar:
         if swapped:
             mine, theirs = theirs, mine
         name = f"{function.__name__} of {self.name or 'a number'}"
-        return Scalar(lambda v: function(mine(v), theirs(v)), name, self.general)
+        whole = whole and function not in (operator.truediv, operator.pow)
+        return Scalar(lambda v: function(mine(v), theirs(v)), name, self.general, whole)
 
     def __add__(self, other: Any) -> Any:
         return self._combined(other, operator.add)

@@ -357,7 +357,10 @@ def fill(input: Any, value: Any) -> Any:
     data = check_tensor("fill", input)._data
     if isinstance(value, Variable) and value._data.ndim:
         raise ShapeError(f"fill: the value must be a number, got {describe(value)}")
-    wanted = as_tensor(value, data.dtype, arrays.device_of(data))
+    if isinstance(value, Variable):
+        wanted = as_tensor(value, data.dtype, arrays.device_of(data))
+    else:
+        wanted = to_array("fill", value, data.dtype, None, copy=False).item()
     return where(True, wanted, input)
 
 

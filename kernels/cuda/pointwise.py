@@ -117,8 +117,9 @@ def scalar_types(program: Program) -> list[str]:
         for name, what in [*(("", o) for o in step.operands), *step.params.items()]:
             if type(what) is ScalarValue:
                 real = kind in ("float", "double")
+                other = "long long" if program.scalars[what.number].whole else "double"
                 whole = name in step.gate.wholes
-                found[what.number].add(_WHOLE if whole else kind if real else "long long")
+                found[what.number].add(_WHOLE if whole else kind if real else other)
     order = (_WHOLE, "double", "float", "long long")
     return [next((t for t in order if t in kinds), "float") for kinds in found]
 

@@ -82,6 +82,21 @@ def test_several_outputs_of_different_shapes_sum_their_gradients():
     assert gradgradcheck(both, inputs)
 
 
+def test_what_is_detached_gets_no_gradient():
+    @tg.fused
+    def through_one(x, w):
+        with tg.no_grad():
+            scale = tg.exp(w)
+        return x * w.detach() + scale * x
+
+    x, w = leaf(3), leaf(3, seed=1)
+    y = through_one(x, w)
+    same(y, x * w + tg.exp(w) * x, rtol=1e-12)
+    to_x, to_w = grad(y.sum(), (x, w), allow_unused=True)
+    same(to_x, w + tg.exp(w), rtol=1e-12)
+    assert to_w is None
+
+
 def test_an_output_that_is_not_used_gives_no_gradient():
     x = leaf(3)
     first, _ = tg.fused(lambda x: (x * x, tg.exp(x)))(x)
