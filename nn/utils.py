@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 
-from tapegrad.autograd import Tensor, no_grad
+from tapegrad.autograd import Tensor, foreach, no_grad
 from tapegrad.autograd import operations as ops
-
-
-def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
-    parameters = [parameters] if isinstance(parameters, Tensor) else parameters
-    return [p.grad for p in parameters if p.grad is not None]
+from tapegrad.autograd.arrays import device
+from tapegrad.autograd.versions import mark_written
 
 
 @no_grad()
@@ -45,22 +43,88 @@ def clip_grad_norm_(
     >>> nn.utils.clip_grad_norm_(p, 1.0).item(), [round(g, 4) for g in p.grad.tolist()]
     (5.0, [0.6, 0.8])
     """
+    parameters = _listed(parameters)
     gradients = _gradients(parameters)
-    if not gradients:
-        return ops.zeros(())
-    if norm_type == math.inf:
-        total = ops.stack([g.abs().amax() for g in gradients]).amax()
-    elif norm_type == 2.0:
-        total = ops.stack([ops.square(g).sum() for g in gradients]).sum().sqrt()
-    else:
-        powers = ops.stack([(g.abs() ** norm_type).sum() for g in gradients])
-        total = powers.sum() ** (1.0 / norm_type)
-    if error_if_nonfinite and not math.isfinite(total.item()):
-        raise RuntimeError(f"clip_grad_norm_: the norm of the gradients is {total.item()}")
-    factor = ops.clamp(max_norm / (total + 1e-6), max=1.0)
-    for gradient in gradients:
-        gradient.mul_(factor)
+    total = get_total_norm(gradients, norm_type)
+    if error_if_nonfinite:
+        _check_finite("clip_grad_norm_", total)
+    clip_grads_with_norm_(parameters, max_norm, total)
     return total
+
+
+@no_grad()
+def get_total_norm(
+    tensors: Tensor | Iterable[Tensor], norm_type: float = 2.0, error_if_nonfinite: bool = False
+) -> Tensor:
+    """The norm of all tensors as one vector.
+
+    Args:
+        tensors: one tensor or several, mostly gradients.
+        norm_type: p of the p-norm; infinity for the largest absolute value. Default: 2.
+        error_if_nonfinite: whether a norm that is infinite or NaN raises. Default: False.
+
+    Returns:
+        The norm, on the device of the first tensor.
+
+    Raises:
+        RuntimeError: as `error_if_nonfinite` asks.
+        ValueError: if the norm type is 0 or negative infinity.
+
+    >>> import tapegrad as tg
+    >>> from tapegrad import nn
+    >>> nn.utils.get_total_norm([tg.tensor([3.0]), tg.tensor([[4.0]])]).item()
+    5.0
+    """
+    if norm_type in (0.0, -math.inf):
+        raise ValueError(f"get_total_norm: there is no norm of type {norm_type}")
+    by_device: defaultdict[device, list[Tensor]] = defaultdict(list)
+    for tensor in _listed(tensors):
+        by_device[tensor.device].append(tensor)
+    if not by_device:
+        return ops.zeros(())
+    norms = [_norm(group, float(norm_type)) for group in by_device.values()]
+    total = norms[0]
+    if len(norms) > 1:
+        total = _norm([part.to(total.device) for part in norms], float(norm_type))
+    if error_if_nonfinite:
+        _check_finite("get_total_norm", total)
+    return total
+
+
+@no_grad()
+def clip_grads_with_norm_(
+    parameters: Tensor | Iterable[Tensor], max_norm: float, total_norm: Tensor
+) -> None:
+    """Scale all gradients by `min(1, max_norm / (total_norm + 1e-6))`.
+
+    On a GPU the factor is computed there, and nothing waits for it.
+
+    Args:
+        parameters: one tensor or several; those without a gradient are skipped.
+        max_norm: the bound.
+        total_norm: the norm of the gradients, as `get_total_norm` found it.
+
+    >>> import tapegrad as tg
+    >>> from tapegrad import nn
+    >>> p = nn.Parameter(tg.zeros(2))
+    >>> p.grad = tg.tensor([3.0, 4.0])
+    >>> nn.utils.clip_grads_with_norm_(p, 1.0, tg.tensor(5.0))
+    >>> [round(g, 4) for g in p.grad.tolist()]
+    [0.6, 0.8]
+    """
+    by_device: defaultdict[device, list[Tensor]] = defaultdict(list)
+    for gradient in _gradients(parameters):
+        by_device[gradient.device].append(gradient)
+    for place, gradients in by_device.items():
+        total = total_norm.to(place)
+        tensors = [(gradient,) for gradient in gradients]
+        if place.type == "cpu":
+            factor = _factor(total, max_norm).item()
+            foreach.overwrite(scaled, tensors, {"factor": factor}, {})
+        else:
+            foreach.overwrite(clipped, tensors, {"max_norm": max_norm}, {}, total)
+        for gradient in gradients:
+            mark_written(gradient)
 
 
 @no_grad()
@@ -75,8 +139,11 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
     >>> p.grad.tolist()
     [1.0, -0.5]
     """
-    for gradient in _gradients(parameters):
-        gradient.clamp_(-clip_value, clip_value)
+    gradients = _gradients(parameters)
+    tensors = [(gradient,) for gradient in gradients]
+    foreach.overwrite(bounded, tensors, {"clip_value": float(clip_value)}, {})
+    for gradient in gradients:
+        mark_written(gradient)
 
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
@@ -112,3 +179,54 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
         )
     for parameter, part in zip(parameters, ops.split(vec, sizes), strict=True):
         parameter.copy_(part.reshape(parameter.shape))
+
+
+# What is done to each gradient
+
+
+def scaled(gradient: Tensor, *, factor: float) -> Tensor:
+    """The gradient times a number."""
+    return gradient * factor
+
+
+def clipped(total: Tensor, gradient: Tensor, *, max_norm: float) -> Tensor:
+    """The gradient, scaled by what the norm of all asks for."""
+    return (gradient * _factor(total, max_norm)).to(gradient.dtype)
+
+
+def bounded(gradient: Tensor, *, clip_value: float) -> Tensor:
+    """The gradient with every element between a number and its opposite."""
+    return ops.clamp(gradient, -clip_value, clip_value)
+
+
+def _factor(total: Tensor, max_norm: float) -> Tensor:
+    return ops.clamp(max_norm / (total + 1e-6), max=1.0)
+
+
+# Lists and norms
+
+
+def _listed(tensors: Tensor | Iterable[Tensor]) -> list[Tensor]:
+    return [tensors] if isinstance(tensors, Tensor) else list(tensors)
+
+
+def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
+    return [p.grad for p in _listed(parameters) if p.grad is not None]
+
+
+def _norm(tensors: Sequence[Tensor], norm_type: float) -> Tensor:
+    """The norm of tensors on one device."""
+    if tensors[0].device.type == "cuda":
+        return foreach.norm(tensors, norm_type)
+    if norm_type == math.inf:
+        largest = [t.abs().amax() for t in tensors if t.numel()]
+        return ops.stack(largest).amax() if largest else tensors[0].sum()
+    if norm_type == 2.0:
+        return ops.stack([ops.square(t).sum() for t in tensors]).sum().sqrt()
+    powers = ops.stack([(t.abs() ** norm_type).sum() for t in tensors])
+    return powers.sum() ** (1.0 / norm_type)
+
+
+def _check_finite(name: str, total: Tensor) -> None:
+    if not math.isfinite(total.item()):
+        raise RuntimeError(f"{name}: the norm of the gradients is {total.item()}")

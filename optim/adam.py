@@ -7,9 +7,10 @@ from typing import Any
 
 from tapegrad.autograd import Tensor
 from tapegrad.autograd import operations as ops
+from tapegrad.autograd.foreach import zeros_like
 
 from .optimizer import Optimizer, Params, check_at_least_zero
-from .updates import Update, descent, zeros_like
+from .updates import Update, descent
 
 
 def adam(

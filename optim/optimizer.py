@@ -11,10 +11,10 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
 from tapegrad.autograd import Tensor, enable_grad
-from tapegrad.autograd.arrays import device_of
+from tapegrad.autograd.foreach import overwrite
 from tapegrad.autograd.versions import mark_written
 
-from .updates import Update, apply
+from .updates import Update
 
 Params = Iterable[Tensor] | Iterable[dict[str, Any]]
 
@@ -92,21 +92,16 @@ class Optimizer:
         return loss
 
     def _step(self, group: dict[str, Any]) -> None:
-        """Update the parameters of a group: at once those of one device, dtype and update."""
-        batches: defaultdict[Any, list[Tensor]] = defaultdict(list)
+        """Update the parameters of a group, at once those with the same update."""
+        batches: defaultdict[Hashable, list[Tensor]] = defaultdict(list)
         for parameter in group["params"]:
             if parameter.grad is not None:
                 prepared = self.prepare(parameter, self.state[parameter], group)
-                data = parameter._data
-                batches[prepared, data.dtype, device_of(data)].append(parameter)
-        for (prepared, _, _), parameters in batches.items():
-            update = self.update(group, prepared)
-            tensors = []
-            for parameter in parameters:
-                state = self.state[parameter]
-                averages = [state[name]._data for name in update.state]
-                tensors.append((parameter.grad._data, parameter._data, *averages))
-            apply(update, tensors)
+                batches[prepared].append(parameter)
+        for prepared, parameters in batches.items():
+            formula, names, numbers, options = self.update(group, prepared)
+            tensors = [(p.grad, p, *map(self.state[p].__getitem__, names)) for p in parameters]
+            overwrite(formula, tensors, numbers, options)
             for parameter in parameters:
                 mark_written(parameter)
 

@@ -6,9 +6,10 @@ from collections.abc import Hashable
 from typing import Any
 
 from tapegrad.autograd import Tensor
+from tapegrad.autograd.foreach import zeros_like
 
 from .optimizer import Optimizer, Params, check_at_least_zero
-from .updates import Update, descent, zeros_like
+from .updates import Update, descent
 
 
 def sgd(

@@ -9,8 +9,8 @@ import pytest
 
 import tapegrad as tg
 from tapegrad import nn, optim
+from tapegrad.autograd import foreach
 from tapegrad.kernels.cuda import compiling, launching, multi_tensor
-from tapegrad.optim import updates
 
 DTYPES = [tg.float16, tg.bfloat16, tg.float32, tg.float64]
 EVERY = [
@@ -158,12 +158,12 @@ def test_a_new_learning_rate_compiles_nothing(emulated, kind, settings):
     optimizer = kind(small(), **settings)
     optimizer.step()
     optimizer.step()
-    before = updates.traced.cache_info().misses, multi_tensor.kernel.cache_info().misses
+    before = foreach.traced.cache_info().misses, multi_tensor.kernel.cache_info().misses
     scheduler = optim.lr_scheduler.ExponentialLR(optimizer, 0.9)
     for _ in range(3):
         optimizer.step()
         scheduler.step()
-    after = updates.traced.cache_info().misses, multi_tensor.kernel.cache_info().misses
+    after = foreach.traced.cache_info().misses, multi_tensor.kernel.cache_info().misses
     assert before == after
 
 
@@ -217,32 +217,100 @@ def test_nan_is_not_lost_and_nothing_has_norm_0(emulated, p):
         assert float(found.get()) == pytest.approx(expected, nan_ok=True)
 
 
+# Clipping
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("bound", [0.5, 1e6])
+@pytest.mark.parametrize("p", [2.0, math.inf])
+def test_clipping_on_a_gpu_is_that_on_a_cpu(emulated, dtype, bound, p):
+    tolerance = 1e-6 if dtype in (tg.float32, tg.float64) else 2e-2
+    here, there = parameters("cpu", tg.float64), parameters("cuda", dtype)
+    for given in (here, there):
+        give_gradients(given)
+        total = nn.utils.clip_grad_norm_(given, bound, p)
+        assert (total.shape, total.dtype, total.device) == ((), given[0].dtype, given[0].device)
+    for mine, other in zip(there, here, strict=True):
+        np.testing.assert_allclose(
+            doubles(mine.grad), doubles(other.grad), rtol=tolerance, atol=tolerance
+        )
+    for given in (here, there):
+        nn.utils.clip_grad_value_(given, 0.25)
+    for mine, other in zip(there, here, strict=True):
+        np.testing.assert_allclose(
+            doubles(mine.grad), doubles(other.grad), rtol=tolerance, atol=tolerance
+        )
+
+
+def test_clipping_is_three_launches_and_nothing_waits(emulated, recording):
+    given = small()
+    for bound in (1.0, 0.5):
+        recording.clear()
+        nn.utils.clip_grad_norm_(given, bound)
+    names = [name.split("<")[0] for name in recording.launches]
+    assert names == ["norm_partials", "norm_of_partials", "multi_clipped"]
+    recording.clear()
+    nn.utils.clip_grad_value_(given, 0.1)
+    assert recording.launches == ["multi_bounded"]
+    assert recording.synchronisations == []
+
+
+def test_clipping_by_a_norm_found_before(emulated):
+    given = small(5)
+    total = nn.utils.get_total_norm([x.grad for x in given])
+    nn.utils.clip_grads_with_norm_(given, 2.0, total)
+    clipped = nn.utils.get_total_norm([x.grad for x in given])
+    assert total.item() > 2.0
+    assert clipped.item() == pytest.approx(2.0, rel=1e-5)
+
+
+def test_a_norm_that_is_not_finite_raises_and_changes_nothing(emulated):
+    given = small(5)
+    given[-1].grad[0] = math.inf
+    before = given[-2].grad.tolist()
+    with pytest.raises(RuntimeError, match="the norm of the gradients is inf"):
+        nn.utils.clip_grad_norm_(given, 1.0, error_if_nonfinite=True)
+    assert given[-2].grad.tolist() == before
+
+
+def test_gradients_of_several_dtypes_and_devices_have_one_norm(gpu):
+    given = [
+        nn.Parameter(tg.zeros(2, device=device, dtype=dtype))
+        for device, dtype in [("cuda", tg.float32), ("cuda", tg.float16), ("cuda:1", tg.float32)]
+    ]
+    for x, gradient in zip(given, ([3.0, 0.0], [4.0, 0.0], [0.0, 12.0]), strict=True):
+        x.grad = tg.tensor(gradient, device=x.device, dtype=x.dtype)
+    assert nn.utils.clip_grad_norm_(given, 6.5).item() == pytest.approx(13.0)
+    for x, expected in zip(given, ([1.5, 0.0], [2.0, 0.0], [0.0, 6.0]), strict=True):
+        assert x.grad.cpu().tolist() == pytest.approx(expected, rel=1e-3)
+
+
 # What is compiled
 
 
-def kernels():
-    """Of every step; those of norms are listed by the module, for the test of all kernels."""
+def programs():
     for kind, settings in EVERY:
         optimizer = kind([nn.Parameter(tg.zeros(1))], **settings)
         (group,) = optimizer.param_groups
         for prepared in (0, 1):
             update = optimizer.update(group, prepared)
+            numbers, options = tuple(update.numbers), tuple(update.options.items())
             for dtype in DTYPES:
-                program = updates.traced(
-                    update.formula,
-                    (np.dtype(dtype),) * (2 + len(update.state)),
-                    tuple(update.numbers),
-                    tuple(update.options.items()),
-                )
-                yield multi_tensor.kernel(program)
+                inputs = (np.dtype(dtype),) * (2 + len(update.state))
+                yield foreach.traced(update.formula, inputs, 0, numbers, options), 0
+    for dtype in map(np.dtype, DTYPES):
+        yield foreach.traced(nn.utils.bounded, (dtype,), 0, ("clip_value",), ()), 0
+        for total in map(np.dtype, DTYPES):
+            yield foreach.traced(nn.utils.clipped, (total, dtype), 1, ("max_norm",), ()), 1
 
 
-def test_every_step_compiles_without_spills():
+def test_every_step_and_clipping_compiles_without_spills():
     try:
         compiling.nvrtc()
     except RuntimeError as error:
         pytest.skip(str(error))
-    for kernel in {(kernel.text, kernel.name): kernel for kernel in kernels()}.values():
+    kernels = [multi_tensor.kernel(program, shared) for program, shared in set(programs())]
+    for kernel in kernels:
         for arch in compiling.ARCHITECTURES:
             binary = compiling.compiled(kernel.text, (kernel.name,), arch, kernel.filename)
             takes = compiling.resources(binary)[kernel.name]

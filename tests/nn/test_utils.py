@@ -48,6 +48,41 @@ def test_a_norm_that_is_not_finite_raises_on_request_and_changes_nothing():
     assert params[1].grad.tolist() == [12.0]
 
 
+def test_a_total_norm_of_tensors_of_any_shape():
+    tensors = [tg.tensor([[3.0]]), tg.zeros(0, 2), tg.tensor(4.0)]
+    assert nn.utils.get_total_norm(tensors).item() == 5.0
+    assert nn.utils.get_total_norm(iter(tensors), math.inf).item() == 4.0
+    assert nn.utils.get_total_norm([]).item() == 0.0
+    for p in (0.0, -math.inf):
+        with pytest.raises(ValueError, match="no norm of type"):
+            nn.utils.get_total_norm(tensors, p)
+
+
+def test_clipping_by_a_given_norm():
+    params = parameters()
+    nn.utils.clip_grads_with_norm_(params, 6.5, tg.tensor(13.0))
+    assert params[0].grad.tolist() == pytest.approx([1.5, -2.0])
+    assert params[1].grad.tolist() == pytest.approx([6.0])
+
+
+def test_clipping_is_noticed_by_what_saved_the_gradient():
+    params = parameters()
+    x = tg.ones(2, requires_grad=True)
+    y = (x * params[0].grad).sum()
+    nn.utils.clip_grad_norm_(params, 1.0)
+    with pytest.raises(RuntimeError, match="in place"):
+        y.backward()
+
+
+def test_gradients_without_dimensions_are_clipped():
+    x = nn.Parameter(tg.tensor(2.0))
+    (x * x).backward()
+    nn.utils.clip_grad_norm_(x, 2.0)
+    assert x.grad.item() == pytest.approx(2.0)
+    nn.utils.clip_grad_value_(x, 0.5)
+    assert x.grad.item() == 0.5
+
+
 def test_clipping_values():
     params = parameters()
     nn.utils.clip_grad_value_(params, 3.5)
