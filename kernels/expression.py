@@ -29,8 +29,8 @@ class Scalar:
     Arithmetic on it is done on the host, once a run, in double precision. To branch on its value is
     refused, since the trace would hold for one value only. Not so within the library, which
     compares numbers with 0, 1 or infinity to take a short way: there it takes the long way, which
-    is right for every value. One that is `general` does so everywhere. One that is `whole` is of whole
-    numbers, as an int is, and makes no float of them.
+    is right for every value. One that is `general` does so everywhere. One that is `whole` is of
+    whole numbers, as an int is, and makes no float of them.
 
     >>> rate = Scalar(lambda values: values[0])
     >>> (1 - rate ** 2).value((0.5,))

@@ -102,7 +102,7 @@ def max_memory_allocated(device: Any = None) -> int:
 def _watch(cupy: Any, index: int) -> Any:
     """A hook of CuPy's, entered, that adds up what is allocated and freed on a device."""
 
-    class Peak(cupy.cuda.MemoryHook):  # type: ignore[misc]
+    class Peak(cupy.cuda.MemoryHook):
         name = f"tapegrad: the peak of cuda:{index}"
 
         def restart(self) -> None:

@@ -148,7 +148,7 @@ class _Blocks:
     def new(self) -> Block:
         memory = ctypes.create_string_buffer(self.size)
         first = ctypes.addressof(memory)
-        addresses = [first + offset for offset in self.offsets]
+        addresses: list[Any] = [first + offset for offset in self.offsets]
         addresses += map(ctypes.addressof, self.constant)
         self.table.from_buffer(memory)[:] = addresses
         write = functools.partial(self.pack, memory, self.start)

@@ -280,8 +280,8 @@ def _state_bytes(reducer: str, element: str) -> int:
     """The size of a reducer's state."""
     if reducer == "PlaceOfLargest":
         return 16  # a value, aligned, and a place
-    narrow = (*_HALVES, "float")
-    narrow += ("signed char", "short", "int") if reducer == "LargestOf" else ()
+    whole = ("signed char", "short", "int") if reducer == "LargestOf" else ()
+    narrow = (*_HALVES, "float", *whole)
     return _REDUCERS[reducer].numbers * (4 if element in narrow else 8)
 
 

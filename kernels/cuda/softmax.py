@@ -54,7 +54,7 @@ def _launch(what: str, dtype: np.dtype, seen: Layout, logarithm: bool, aligned: 
         threads = rows.row_threads(seen.outer, seen.n, size)
         grid, block = threads.grid, threads.block
         kernel = _kernel("rows", gradient, name, threads.packs)
-        sizes = (seen.outer, seen.n)
+        sizes: tuple[int, ...] = (seen.outer, seen.n)
     else:
         width = rows.column_width(seen.inner, size, aligned)
         grid, block = rows.column_threads(seen.outer * seen.inner, seen.n, width)

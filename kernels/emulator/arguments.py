@@ -63,7 +63,7 @@ def _array(dtype: np.dtype[Any], shape: tuple[int, ...], fill: str) -> np.ndarra
     if fill == "poison":
         # All bits set are NaN in every floating type, and -1.
         return np.full(count * dtype.itemsize, 0xFF, np.uint8).view(dtype).reshape(shape)
-    flat = _FILLS[fill](count) if fill in _FILLS else np.full(count, _number(fill))
+    flat: Any = _FILLS[fill](count) if fill in _FILLS else np.full(count, _number(fill))
     return flat.astype(dtype).reshape(shape)
 
 

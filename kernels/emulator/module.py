@@ -111,10 +111,8 @@ def _as_parameter(argument: Any) -> Any:
         return ctypes.c_void_p(argument.ctypes.data)
     if isinstance(argument, np.generic):
         return ctypes.create_string_buffer(argument.tobytes(), argument.nbytes)
-    for python, c in ((bool, ctypes.c_bool), (int, ctypes.c_int), (float, ctypes.c_float)):
-        if isinstance(argument, python):
-            return c(argument)
-    return argument
+    kinds: Any = ((bool, ctypes.c_bool), (int, ctypes.c_int), (float, ctypes.c_float))
+    return next((c(argument) for python, c in kinds if isinstance(argument, python)), argument)
 
 
 def _check_loaded(sanitizer: str | None) -> None:

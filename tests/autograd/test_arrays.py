@@ -369,7 +369,7 @@ def test_a_compiler_that_is_missing_is_one_sentence(gpu):
 
 
 def test_a_gpu_of_a_number_too_large_is_refused_with_those_there_are(gpu):
-    with pytest.raises(RuntimeError, match="unknown device .cuda:2.: there are 2 GPUs"):
+    with pytest.raises(RuntimeError, match=r"unknown device .cuda:2.: there are 2 GPUs"):
         tg.zeros(2, device="cuda:2")
 
 
