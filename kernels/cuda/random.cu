@@ -256,7 +256,7 @@ extern "C" __global__ void poisson(long long* out, unsigned long long seed,
         out[i] = (long long)poisson_count(rates[i], source);
     }
 }
-extern "C" __global__ void binomial(long long* out, unsigned long long seed,
+extern "C" __global__ void __launch_bounds__(256) binomial(long long* out, unsigned long long seed,
                                     unsigned long long offset, const double* counts,
                                     const double* chances, IndexReport* report, int message,
                                     long long n) {
