@@ -45,11 +45,12 @@ def overwrite(
     """
     groups: defaultdict[Any, list[list[Array]]] = defaultdict(list)
     for members in tensors:
-        for member in members:
-            if isinstance(member._data, np.generic):
-                member._data = np.array(member._data)  # memory that can be overwritten
         arrays = [member._data for member in members]
-        groups[arrays[0].dtype, device_of(arrays[0])].append(arrays)
+        first = arrays[0]
+        if module_of(first) is np:
+            groups[first.dtype].append(arrays if first.ndim else _with_memory(members))
+        else:
+            groups[first.dtype, device_of(first)].append(arrays)
     others = () if shared is None else (shared._data,)
     names, chosen = tuple(numbers), tuple(options.items())
     given = tuple(numbers.values())
@@ -64,6 +65,14 @@ def overwrite(
             continue
         with on_device_of(first):
             multi_tensor.run(xp, program, group, scalars, others)
+
+
+def _with_memory(members: Sequence[Variable]) -> list[Array]:
+    """The arrays of tensors without dimensions, of which some are NumPy's scalars."""
+    for member in members:
+        if isinstance(member._data, np.generic):
+            member._data = np.array(member._data)
+    return [member._data for member in members]
 
 
 @functools.cache

@@ -39,11 +39,15 @@ def run(
     scratch = [np.empty(size, dtype) for dtype in plan.scratch]
     with np.errstate(all="ignore"):
         for arrays in tensors:
-            if all(array.flags.c_contiguous for array in arrays):
+            first = arrays[0]
+            if first.size <= BLOCK:
+                work = [memory[: first.size].reshape(first.shape) for memory in scratch]
+                plan.run_block([*arrays, *work, *numbers])
+            elif all(array.flags.c_contiguous for array in arrays):
                 plan.run([array.reshape(-1) for array in arrays], scratch, numbers)
             else:
-                whole = [np.empty(arrays[0].shape, dtype) for dtype in plan.scratch]
-                plan.run_block([*arrays, *whole, *numbers])
+                work = [np.empty_like(first, dtype) for dtype in plan.scratch]
+                plan.run_block([*arrays, *work, *numbers])
 
 
 class _Plan:
