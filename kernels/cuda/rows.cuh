@@ -128,7 +128,27 @@ template <int V> struct Column {
     __device__ __forceinline__ Column(long long group, long long outer, long long n, long long inner)
         : number(group * V), start(number / inner * n * inner + number % inner),
           n(number < outer * inner ? n : 0) {}
+    // Element j of each.
+    template <class T>
+    __device__ __forceinline__ Pack<T, V> read(const T* x, long long j, long long inner) const {
+        return *reinterpret_cast<const Pack<T, V>*>(x + start + j * inner);
+    }
+    template <class T>
+    __device__ __forceinline__ void write(T* x, long long j, long long inner,
+                                          const Pack<T, V>& pack) const {
+        *reinterpret_cast<Pack<T, V>*>(x + start + j * inner) = pack;
+    }
 };
+
+// visit(column) for the columns of a thread, as often in every thread of the block.
+template <int V, class Visit>
+__device__ __forceinline__ void each_column(long long outer, long long n, long long inner,
+                                            Visit visit) {
+    const long long groups = outer * inner / V;
+    for (long long first = (long long)blockIdx.x * blockDim.x; first < groups;
+         first += (long long)gridDim.x * blockDim.x)
+        visit(Column<V>(first + threadIdx.x, outer, n, inner));
+}
 
 // The reduction of V values over the threads of one threadIdx.x, in each of them. Blocks have at most
 // 256 threads, all of which call it.
@@ -146,4 +166,17 @@ template <class Op, int V, class T> __device__ __forceinline__ void column_reduc
             all = Op::combine(all, of_thread[y * blockDim.x + threadIdx.x][i]);
         values[i] = all;
     }
+}
+
+// The elements of a batch more in a sum of exponentials, at the price of one exponential each and
+// one for all.
+template <class T, int PACKS>
+__device__ __forceinline__ Exponentials<Compute<T>> add_exponentials(Exponentials<Compute<T>> all,
+                                                                     Batch<T, PACKS>& batch) {
+    using C = Compute<T>;
+    C largest = all.largest;
+    batch.each([&](C x) { largest = x > largest ? x : largest; });
+    C sum = all.sum * AddExponentials::factor(all.largest, largest);
+    batch.each([&](C x) { sum += AddExponentials::factor(x, largest); });
+    return {largest, sum};
 }

@@ -4,18 +4,6 @@
 // row with a NaN, with nothing but -inf, or with +inf comes out as NaN.
 #include "rows.cuh"
 
-// N elements more in a sum of exponentials.
-template <class T, int PACKS>
-__device__ __forceinline__ Exponentials<Compute<T>> add(Exponentials<Compute<T>> all,
-                                                        Batch<T, PACKS>& batch) {
-    using C = Compute<T>;
-    C largest = all.largest;
-    batch.each([&](C x) { largest = x > largest ? x : largest; });
-    C sum = all.sum * AddExponentials::factor(all.largest, largest);
-    batch.each([&](C x) { sum += AddExponentials::factor(x, largest); });
-    return {largest, sum};
-}
-
 // What the logarithm of the softmax subtracts, or the softmax is multiplied by, after the largest is
 // taken away. NaN if the largest is infinite.
 template <class C> __device__ __forceinline__ C normalizer(Exponentials<C> all, bool logarithm) {
@@ -59,7 +47,7 @@ __global__ void __launch_bounds__(512, 1)
         Exponentials<C> all{largest, sum};
         for (long long first = stride; first < row.packs(); first += stride) {
             batch.read(row.at, row, first, lowest);
-            all = add(all, batch);
+            all = add_exponentials(all, batch);
         }
         all = row_reduce<AddExponentials>(all);
         const C by = normalizer(all, logarithm);
@@ -113,28 +101,30 @@ __global__ void __launch_bounds__(256, 1)
     softmax_columns(const T* x, T* out, long long outer, long long n, long long inner,
                     bool logarithm) {
     using C = Compute<T>;
-    const Column<V> column((long long)blockIdx.x * blockDim.x + threadIdx.x, outer, n, inner);
-    Exponentials<C> all[V];
+    each_column<V>(outer, n, inner, [&](const Column<V>& column) {
+        Exponentials<C> all[V];
+        C by[V];
 #pragma unroll
-    for (int i = 0; i < V; i++) all[i] = AddExponentials::identity<Exponentials<C>>();
+        for (int i = 0; i < V; i++) all[i] = AddExponentials::identity<Exponentials<C>>();
 #pragma unroll 4
-    for (long long j = threadIdx.y; j < column.n; j += blockDim.y) {
-        const auto pack = *reinterpret_cast<const Pack<T, V>*>(x + column.start + j * inner);
+        for (long long j = threadIdx.y; j < column.n; j += blockDim.y) {
+            const auto pack = column.read(x, j, inner);
 #pragma unroll
-        for (int i = 0; i < V; i++) all[i] = AddExponentials::add(all[i], load(pack.at[i]));
-    }
-    column_reduce<AddExponentials, V>(all);
-    C by[V];
+            for (int i = 0; i < V; i++) all[i] = AddExponentials::add(all[i], load(pack.at[i]));
+        }
+        column_reduce<AddExponentials, V>(all);
 #pragma unroll
-    for (int i = 0; i < V; i++) by[i] = normalizer(all[i], logarithm);
+        for (int i = 0; i < V; i++) by[i] = normalizer(all[i], logarithm);
 #pragma unroll 4
-    for (long long j = threadIdx.y; j < column.n; j += blockDim.y) {
-        auto pack = *reinterpret_cast<const Pack<T, V>*>(x + column.start + j * inner);
+        for (long long j = threadIdx.y; j < column.n; j += blockDim.y) {
+            auto pack = column.read(x, j, inner);
 #pragma unroll
-        for (int i = 0; i < V; i++)
-            pack.at[i] = store<T>(normalized(load(pack.at[i]), all[i].largest, by[i], logarithm));
-        *reinterpret_cast<Pack<T, V>*>(out + column.start + j * inner) = pack;
-    }
+            for (int i = 0; i < V; i++)
+                pack.at[i] =
+                    store<T>(normalized(load(pack.at[i]), all[i].largest, by[i], logarithm));
+            column.write(out, j, inner, pack);
+        }
+    });
 }
 
 template <class T, int V>
@@ -142,25 +132,23 @@ __global__ void __launch_bounds__(256, 1)
     softmax_columns_gradient(const T* grad, const T* out, T* to_x, long long outer, long long n,
                              long long inner, bool logarithm) {
     using C = Compute<T>;
-    const Column<V> column((long long)blockIdx.x * blockDim.x + threadIdx.x, outer, n, inner);
-    C sum[V] = {};
+    each_column<V>(outer, n, inner, [&](const Column<V>& column) {
+        C sum[V] = {};
 #pragma unroll 4
-    for (long long j = threadIdx.y; j < column.n; j += blockDim.y) {
-        const long long at = column.start + j * inner;
-        const auto g = *reinterpret_cast<const Pack<T, V>*>(grad + at);
-        const auto s = *reinterpret_cast<const Pack<T, V>*>(out + at);
+        for (long long j = threadIdx.y; j < column.n; j += blockDim.y) {
+            const auto g = column.read(grad, j, inner), s = column.read(out, j, inner);
 #pragma unroll
-        for (int i = 0; i < V; i++) sum[i] += summand(load(g.at[i]), load(s.at[i]), logarithm);
-    }
-    column_reduce<Sum, V>(sum);
+            for (int i = 0; i < V; i++) sum[i] += summand(load(g.at[i]), load(s.at[i]), logarithm);
+        }
+        column_reduce<Sum, V>(sum);
 #pragma unroll 4
-    for (long long j = threadIdx.y; j < column.n; j += blockDim.y) {
-        const long long at = column.start + j * inner;
-        auto g = *reinterpret_cast<const Pack<T, V>*>(grad + at);
-        const auto s = *reinterpret_cast<const Pack<T, V>*>(out + at);
+        for (long long j = threadIdx.y; j < column.n; j += blockDim.y) {
+            auto g = column.read(grad, j, inner);
+            const auto s = column.read(out, j, inner);
 #pragma unroll
-        for (int i = 0; i < V; i++)
-            g.at[i] = store<T>(gradient(load(g.at[i]), load(s.at[i]), sum[i], logarithm));
-        *reinterpret_cast<Pack<T, V>*>(to_x + at) = g;
-    }
+            for (int i = 0; i < V; i++)
+                g.at[i] = store<T>(gradient(load(g.at[i]), load(s.at[i]), sum[i], logarithm));
+            column.write(to_x, j, inner, g);
+        }
+    });
 }
