@@ -233,6 +233,7 @@ class Gate:
     headers    the files of `kernels/cuda` that the expression needs
     wholes     params that are whole numbers of 64 bits and differ from call to call (a seed):
                arguments of the kernel, where other whole numbers are part of its text
+    counts     the expression reads `index`, the place of the element in the order of the shape
     slopes     for each input, the derivative of the output as a formula of the inputs and `out`
     pointwise  each element of the output depends on one element of each input alone
     blocked    pointwise in several passes: on a CPU large arrays are computed block by block, so
@@ -253,6 +254,7 @@ class Gate:
     cuda: ClassVar[str] = ""
     headers: ClassVar[tuple[str, ...]] = ()
     wholes: ClassVar[tuple[str, ...]] = ()
+    counts: ClassVar[bool] = False
     slopes: ClassVar[dict[str, str]] = {}
     pointwise: ClassVar[bool] = False
     blocked: ClassVar[bool] = False

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import operator
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -22,11 +23,12 @@ from tapegrad.kernels.cuda import pointwise
 from tapegrad.kernels.expression import FusionError, Program, Scalar, compact
 
 from . import tracing
-from .arrays import FLOATS, MODULES, is_array
+from .arrays import FLOATS, MODULES, device_of, is_array
 from .engine import Gate, Variable, array_of, get_mode, module_of_inputs, wrap
 from .gates.arithmetic import pow_
 from .gates.broadcasting import sum_to
 from .gates.exponential import Smooth
+from .operations.generators import reserved
 
 Number = int | float
 
@@ -43,11 +45,14 @@ class FusedGate(Gate):
     quiet = "always"
     fresh = True
 
-    def __init__(self, program: Program, ndims: Sequence[int], several: bool) -> None:
+    def __init__(
+        self, program: Program, ndims: Sequence[int], several: bool, draws: int = 0
+    ) -> None:
         # Not `Gate.__init__`: the inputs are those of the program, not of a signature.
         self.program = program
         self.ndims = tuple(ndims)
         self.several = several
+        self.draws = draws
         self.name = program.name
         self.variadic = False
         self.extra = False
@@ -235,6 +240,8 @@ class Fused:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         gate, tensors, numbers = self._bound(args, kwargs)
+        for _ in range(gate.draws):
+            numbers += _drawn(tensors)
         return gate(*tensors, numbers=numbers)
 
     def _bound(
@@ -301,8 +308,9 @@ class Fused:
             }
             return self.function(*arguments[: len(arguments) - len(by_name)], **by_name)
 
-        program, several = tracing.traced(function, inputs, self.name)
-        return FusedGate(program, [ndim for _, ndim in inputs], several)
+        count = len(key) - sum(isinstance(kind, tuple) for kind in key)
+        program, several, draws = tracing.traced(function, inputs, self.name, count)
+        return FusedGate(program, [ndim for _, ndim in inputs], several, draws)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
@@ -347,6 +355,15 @@ class Fused:
         True
         """
         return pointwise.source(self.program(*args, backward=backward, **kwargs))
+
+
+def _drawn(tensors: Sequence[Any]) -> tuple[Any, Any]:
+    """The seed and the offset of a random number for each element of what tensors broadcast to."""
+    first = tensors[0]._data
+    if type(first) is tracing.Symbol:
+        return first.trace.draw()
+    shape = np.broadcast_shapes(*(tensor._data.shape for tensor in tensors))
+    return reserved(device_of(first), math.prod(shape))
 
 
 def fused(function: Callable[..., Any] | None = None, *, static: str | Sequence[str] = ()) -> Any:

@@ -12,6 +12,7 @@ same for all of them.
 from __future__ import annotations
 
 import functools
+import operator
 import types
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
@@ -182,8 +183,12 @@ class Trace:
     has no gradient; the engine's own walk records nothing and means no such thing.
     """
 
-    def __init__(self, scalars: Sequence[Scalar] = (), detaches: bool = False) -> None:
+    def __init__(
+        self, scalars: Sequence[Scalar] = (), detaches: bool = False, numbers: int = 0
+    ) -> None:
         self.detaches = detaches
+        self.numbers = numbers  # that a call brings
+        self.draws = 0
         self.inputs: list[np.dtype] = []
         self.steps: list[Step] = []
         self.scalars: list[Scalar] = list(scalars)
@@ -194,6 +199,13 @@ class Trace:
         assert not self.steps
         self.inputs.append(dtype)
         return Symbol(self, len(self.inputs) - 1, dtype, (ANY_SIZE,) * ndim)
+
+    def draw(self) -> tuple[Scalar, Scalar]:
+        """The seed and the offset of random numbers, which every call brings after its numbers."""
+        first = self.numbers + 2 * self.draws
+        self.draws += 1
+        seed, offset = (operator.itemgetter(n) for n in (first, first + 1))
+        return Scalar(seed, "seed", whole=True), Scalar(offset, "offset", whole=True)
 
     def operand(self, value: Any) -> Any:
         """A value as a step refers to it."""
@@ -415,17 +427,24 @@ class _recording:
 
 
 def traced(
-    function: Callable[..., Any], inputs: Sequence[tuple[np.dtype, int]], name: str
-) -> tuple[Program, bool]:
+    function: Callable[..., Any],
+    inputs: Sequence[tuple[np.dtype, int]],
+    name: str,
+    numbers: int = 0,
+) -> tuple[Program, bool, int]:
     """The program of a function of tensors, given their dtypes and numbers of dimensions.
 
+    Args:
+        numbers: how many Python numbers a call brings.
+
     Returns:
-        The program, and whether the function returns several tensors.
+        The program, whether the function returns several tensors, and how often it draws random
+        numbers: for each time a call brings a seed and an offset after its numbers.
 
     Raises:
         FusionError: if it does something that is not pointwise.
     """
-    trace = Trace(detaches=True)
+    trace = Trace(detaches=True, numbers=numbers)
     tensors = [wrap(trace.input(dtype, ndim)) for dtype, ndim in inputs]
     with _recording():
         returned = function(*tensors)
@@ -437,4 +456,4 @@ def traced(
                 f"fused: {name} returned {type(value).__name__}; expected a tensor computed from "
                 "its arguments, or a tuple of them"
             )
-    return trace.program(outputs, name), several
+    return trace.program(outputs, name), several, trace.draws

@@ -67,7 +67,8 @@ def run(xp: Any, program: Program, arrays: Sequence[Array], scalars: Sequence[An
     steps = plan.bound(scalars)
     values = [*arrays, *plan.constants, *plan.numbers(scalars)]
     shape = np.broadcast_shapes(*(a.shape for a in arrays))
-    block = BLOCK_BYTES // plan.itemsize
+    # What counts its elements is computed whole: a block would begin to count anew.
+    block = math.prod(shape) if program.counted else BLOCK_BYTES // plan.itemsize
     if math.prod(shape) <= block:
         with np.errstate(all="ignore"):
             results = plan.evaluate(steps, values, {})

@@ -237,6 +237,12 @@ class Program:
         """The same for each output."""
         return tuple(self.depends[n] for n in self.outputs)
 
+    @cached_property
+    def counted(self) -> tuple[int, ...]:
+        """The numbers of the values that hang on the place of their element, as random ones do."""
+        first = len(self.inputs)
+        return tuple(n for n, step in enumerate(self.steps, first) if step.gate.counts)
+
     def only(self, positions: Sequence[int]) -> Program:
         """The program of some of the outputs, which keeps all inputs and scalars."""
         outputs = tuple(self.outputs[p] for p in positions)

@@ -301,6 +301,7 @@ class DropoutAtRandom(Gate):
     cuda: ClassVar = "philox_uniform(seed, offset, index) >= float(p) ? x * T(scale) : T(0)"
     headers: ClassVar = ("philox.cuh",)
     wholes: ClassVar = ("seed", "offset")
+    counts: ClassVar = True
 
     def forward(self, xp: Any, x: Any, *, p: float, scale: float, seed: int, offset: int) -> Any:
         drawn = philox.uniform(seed, offset, x.size).reshape(x.shape)

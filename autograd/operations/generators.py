@@ -134,6 +134,26 @@ def default_generator(device: Any = None) -> Generator:
     return _default[key]
 
 
+def reserve(x: Any) -> tuple[Any, Any]:
+    """The seed and the offset of one random number for each element of a tensor, for no one else.
+
+    They are for `kernels.philox` and the kernels of a GPU. In a trace they are numbers that every
+    call of what is traced draws anew.
+    """
+    data = x._data
+    if arrays.module_of(data).__name__ == "symbolic":
+        return data.trace.draw()
+    return reserved(arrays.device_of(data), data.size)
+
+
+def reserved(device: Any, count: int) -> tuple[int, int]:
+    """The seed and the offset of `count` random numbers on a device."""
+    stream = default_generator(device).stream
+    if arrays.device(device).type == "cpu":
+        return int(stream.integers(2**63)), 0
+    return stream.seed, stream.reserve(-(-count // 4))
+
+
 def manual_seed(seed: int) -> Generator:
     """Seed the default generator of every device; returns the CPU's.
 

@@ -439,7 +439,8 @@ class _Plan:
         strides = [
             broadcast_strides(a.shape, s, shape) for a, s in zip(used, elements, strict=True)
         ]
-        self.order = None if _counts(self.program) else _memory_order(shape, strides)
+        _check_counted(self.program, [a.shape for a in used], shape)
+        self.order = None if self.program.counted else _memory_order(shape, strides)
         self.shape = shape if self.order is None else tuple(shape[d] for d in self.order)
         if self.order is not None:
             strides = [tuple(s[d] for d in self.order) for s in strides]
@@ -478,9 +479,16 @@ class _Plan:
         return outputs
 
 
-def _counts(program: Program) -> bool:
-    """Whether an expression reads the place of its element, which is in the order of the shape."""
-    return any(re.search(r"\bindex\b", step.gate.cuda) for step in program.steps)
+def _check_counted(program: Program, shapes: Sequence[Ints], shape: Ints) -> None:
+    """Refuse to count the elements of a value that is broadcast to the shape of the kernel."""
+    for number in program.counted:
+        own = np.broadcast_shapes(*(shapes[i] for i in program.depends[number]))
+        if own != shape:
+            name = program.steps[number - len(program.inputs)].gate.name
+            raise FusionError(
+                f"{program.name}: '{name}' of a value of shape {own}, which is broadcast to "
+                f"{shape}, cannot be part of a fused function; call it outside of one"
+            )
 
 
 def _contiguous(shape: Ints) -> Ints:

@@ -10,7 +10,7 @@ from tapegrad.autograd.engine import describe
 from tapegrad.autograd.errors import ShapeError
 from tapegrad.autograd.gates import activation as gates
 from tapegrad.autograd.operations.arguments import check_tensor
-from tapegrad.autograd.operations.generators import default_generator
+from tapegrad.autograd.operations.generators import reserve
 
 from .arguments import check_probability, computed, float_tensor
 from .rectifiers import SELU_ALPHA, SELU_SCALE
@@ -170,6 +170,5 @@ def _masked(
 
 def _at_random(x: Tensor, p: float, scale: float) -> Tensor:
     """Dropout on a GPU: the backward draws the same numbers again, so that no mask is kept."""
-    stream = default_generator(x.device).stream
-    offset = stream.reserve(-(-x.numel() // 4))
-    return gates.dropout_at_random(x, p=p, scale=scale, seed=stream.seed, offset=offset)
+    seed, offset = reserve(x)
+    return gates.dropout_at_random(x, p=p, scale=scale, seed=seed, offset=offset)

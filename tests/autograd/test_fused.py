@@ -237,6 +237,53 @@ def test_only_what_the_gradient_reads_is_kept():
     assert y._node.saved == (None, None, None)
 
 
+# Random numbers
+
+
+def test_dropout_within_draws_anew_at_every_call_and_the_same_in_backward():
+    @tg.fused
+    def block(x, b):
+        return F.dropout(F.relu(x + b), 0.25) * 2
+
+    x = tg.ones(1000, dtype=tg.float64, requires_grad=True)
+    b = tg.zeros(1000, dtype=tg.float64)
+    tg.manual_seed(0)
+    y, z = block(x, b), block(x, b)
+    assert set(y.tolist()) == {0.0, 2 / 0.75}
+    assert 650 < int((y != 0).sum()) < 850
+    assert y.tolist() != z.tolist()
+    y.sum().backward()
+    same(x.grad, y)
+    tg.manual_seed(0)
+    same(block(x, b), y)
+
+
+def test_dropout_within_a_fused_function_within_another_draws_for_itself():
+    inner = tg.fused(lambda x: F.dropout(x, 0.5))
+    outer = tg.fused(lambda x: inner(x) + 10 * inner(x))
+    values = set(outer(tg.ones(400)).tolist())
+    assert values == {0.0, 2.0, 20.0, 22.0}
+
+
+def test_dropout_of_what_is_broadcast_is_refused_on_a_gpu(gpu):
+    block = tg.fused(lambda x, b: x + F.dropout(b, 0.5))
+    with pytest.raises(FusionError, match=r"'dropout_at_random' of a value of shape \(4,\)"):
+        block(tg.ones(3, 4, device="cuda"), tg.ones(4, device="cuda"))
+
+
+def test_dropout_within_is_one_kernel_and_keeps_no_mask_on_a_gpu(recording):
+    x = tg.ones(5, 100, device="cuda", requires_grad=True)
+    upstream = tg.ones(5, 100, device="cuda")
+    block = tg.fused(lambda x: F.dropout(F.gelu(x), 0.5))
+    recording.launches.clear()
+    y = block(x)
+    y.backward(upstream)
+    assert len(recording.launches) == 2
+    kept = (y != 0).cpu().numpy()
+    assert ((x.grad != 0).cpu().numpy() == kept).all()
+    assert 150 < kept.sum() < 350
+
+
 # What is refused
 
 
