@@ -23,8 +23,8 @@ from tapegrad.kernels.cuda import pointwise
 from tapegrad.kernels.expression import FusionError, Program, Scalar, compact
 
 from . import tracing
-from .arrays import FLOATS, MODULES, device_of, is_array
-from .engine import Gate, Variable, array_of, get_mode, module_of_inputs, wrap
+from .arrays import FLOATS, MODULES, device_of, is_array, several_gpus
+from .engine import Gate, Variable, get_mode, module_of_inputs, wrap
 from .gates.arithmetic import pow_
 from .gates.broadcasting import sum_to
 from .gates.exponential import Smooth
@@ -74,22 +74,33 @@ class FusedGate(Gate):
         if program is None:
             outputs = (*self.program.outputs, *kept)
             program = self._keeping[kept] = replace(self.program, outputs=outputs, plans={})
-        scalars = [scalar.value(numbers) for scalar in program.scalars]
+        scalars = [scalar.value(numbers) for scalar in program.scalars] if numbers else ()
         runner = blocks if xp is np else pointwise
         found = runner.run(xp, program, inputs, scalars)
         return tuple(found) if self.several or kept else found[0]
 
     def __call__(self, *inputs: Any, numbers: Sequence[Number]) -> Any:
-        arrays = [array_of(value) for value in inputs]
-        if any(type(array) is tracing.Symbol for array in arrays):
+        nodes: list[Any] = []
+        arrays: list[Any] = []
+        plain = True
+        for value in inputs:
+            if isinstance(value, Variable):
+                plain = False
+                nodes.append(value._node)
+                value = value._data
+            else:
+                nodes.append(None)
+            arrays.append(value)
+        kinds = set(map(type, arrays))
+        if tracing.Symbol in kinds:
             return self._inlined(inputs, numbers)
-        self.check_devices(arrays)
+        if len(kinds) > 1 or several_gpus():
+            self.check_devices(arrays)
         xp = module_of_inputs(arrays)
-        nodes = tuple(value._node if isinstance(value, Variable) else None for value in inputs)
-        wants = tuple(node is not None for node in nodes)
-        if not (any(wants) and self.floating and get_mode().recording):
+        wants = tuple([node is not None for node in nodes])
+        if not (True in wants and self.floating and get_mode().recording):
             out = self.compute(xp, *arrays, numbers=numbers)
-            if not any(isinstance(value, Variable) for value in inputs):
+            if plain:
                 return out
             return tuple(map(wrap, out)) if self.several else wrap(out)
         derived = self.derivative(wants, self.floating, xp is np)
@@ -100,7 +111,7 @@ class FusedGate(Gate):
             out, extras = (out[:count] if self.several else out[0]), out[count:]
         again = self.derivative(wants, self.floating, False).inputs
         saved = (extras, *(a if i in again else None for i, a in enumerate(arrays)))
-        results = self.record(inputs, nodes, saved, {"numbers": numbers}, arrays, out)
+        results = self.record(inputs, tuple(nodes), saved, {"numbers": numbers}, arrays, out)
         for result in results if self.several else ():
             if result._data.dtype not in FLOATS:
                 result._node = None

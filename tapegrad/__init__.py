@@ -36,6 +36,7 @@ from tapegrad.autograd.arrays import (
 )
 from tapegrad.autograd.drawing import draw, player
 from tapegrad.autograd.operations import *
+from tapegrad.kernels.blocks import get_num_threads, set_num_threads
 from tapegrad.kernels.memory import keep_freed
 from tapegrad.nn.functional import (
     adaptive_avg_pool1d,
@@ -134,6 +135,7 @@ __all__ = [
     "float64",
     "fused",
     "get_default_dtype",
+    "get_num_threads",
     "grid_sampler",
     "grid_sampler_2d",
     "grid_sampler_3d",
@@ -175,6 +177,7 @@ __all__ = [
     "selu_",
     "set_default_dtype",
     "set_grad_enabled",
+    "set_num_threads",
     "short",
     "threshold",
     "threshold_",

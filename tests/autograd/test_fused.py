@@ -138,6 +138,23 @@ def test_large_arrays_are_computed_in_blocks_and_equal_the_whole():
         same(ours, plain, rtol=2e-5, atol=2e-4)
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_any_number_of_threads_gives_the_same_bits(threads):
+    x, w = leaf(600_000, dtype=tg.float32), leaf(600_000, dtype=tg.float32, seed=1)
+    fused, before = tg.fused(ten_gates), tg.get_num_threads()
+    expected = fused(x, w).tolist()
+    tg.set_num_threads(threads)
+    try:
+        assert fused(x, w).tolist() == expected
+    finally:
+        tg.set_num_threads(before)
+
+
+def test_less_than_one_thread_is_refused():
+    with pytest.raises(ValueError, match="1 or more"):
+        tg.set_num_threads(0)
+
+
 @pytest.mark.parametrize("dtype", [tg.float16, tg.bfloat16, tg.float32, tg.float64])
 def test_the_dtype_stays_for_values_and_gradients(dtype):
     x = leaf(5, dtype=dtype)
