@@ -215,12 +215,10 @@ class _Derivative:
 def _worth_keeping(program: Program) -> list[int]:
     """The numbers of the values that take longer to compute than to write and read."""
     first = len(program.inputs)
-    slow = [n for n, step in enumerate(program.steps, first) if _slow(step.gate)]
-    return sorted({*slow, *(n for n in program.outputs if n >= first)})
-
-
-def _slow(gate: Gate) -> bool:
-    return isinstance(gate, Smooth) or gate.blocked or gate is pow_
+    gates = [step.gate for step in program.steps]
+    slow = [isinstance(gate, Smooth) or gate.blocked or gate is pow_ for gate in gates]
+    found = {n for n, is_slow in enumerate(slow, first) if is_slow}
+    return sorted(found | {n for n in program.outputs if n >= first})
 
 
 class Fused:
@@ -246,6 +244,7 @@ class Fused:
                 f"fused: {self.name}{self.signature} takes arguments without a name; give each "
                 "one, or take *args alone"
             )
+        self.positional = inspect.Parameter.KEYWORD_ONLY not in kinds
         self.static = [name in static for name in parameters]
         self.gates: dict[Any, FusedGate] = {}
 
@@ -262,7 +261,7 @@ class Fused:
         static = self.static
         if self.variadic:
             static = [False] * len(args)
-        elif kwargs or len(args) != len(static):
+        elif kwargs or len(args) != len(static) or not self.positional:
             bound = self.signature.bind(*args, **kwargs)
             bound.apply_defaults()
             args = tuple(bound.arguments.values())
@@ -286,7 +285,13 @@ class Fused:
                 key.append(type(value.item()))
             else:
                 key.append((kind, value))
-        gate = self.gates.get(tuple(key))
+        try:
+            gate = self.gates.get(tuple(key))
+        except TypeError:
+            raise TypeError(
+                f"fused: {self.name} takes tensors, numbers and what can be hashed, not "
+                f"{', '.join(type(value).__name__ for value in args)}"
+            ) from None
         if gate is None:
             gate = self.gates[tuple(key)] = self._trace(key)
         return gate, tensors, tuple(numbers)

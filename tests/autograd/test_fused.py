@@ -356,6 +356,24 @@ def test_a_call_without_tensors_is_refused():
         tg.fused(lambda x: x * 2)(1.0)
 
 
+def test_an_argument_that_cannot_be_hashed_is_refused():
+    with pytest.raises(TypeError, match=r"can be hashed, not Tensor, list"):
+        tg.fused(lambda x, sizes: x)(tg.ones(2), [1, 2])
+
+
+def test_what_is_to_be_named_is_not_taken_by_position():
+    scaled = tg.fused(lambda x, *, rate: x * rate)
+    assert scaled(tg.ones(2), rate=3.0).tolist() == [3.0, 3.0]
+    with pytest.raises(TypeError, match="positional"):
+        scaled(tg.ones(2), 3.0)
+
+
+def test_names_are_given_or_all_are_taken_as_they_come():
+    assert tg.fused(lambda *xs: sum(xs))(tg.ones(2), tg.ones(2), 1.0).tolist() == [3.0, 3.0]
+    with pytest.raises(TypeError, match="without a name"):
+        tg.fused(lambda x, **options: x)
+
+
 def test_shapes_that_do_not_broadcast_are_an_error():
     @tg.fused
     def add_up(x, y):
