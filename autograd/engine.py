@@ -16,7 +16,7 @@ import itertools
 import re
 import sys
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any, ClassVar
 
@@ -413,17 +413,7 @@ class Gate:
 
     def check_devices(self, values: list[Any]) -> None:
         """Refuse arrays that live on different devices, saying which is where."""
-        places = {i: device_of(v) for i, v in enumerate(values) if type(v) in MODULES}
-        if len(set(places.values())) > 1:
-            if any(MODULES[type(v)].__name__ == "symbolic" for v in values if type(v) in MODULES):
-                return  # the trace refuses, and says why
-            listed = ", ".join(
-                f"input {i} {describe(values[i])} on {place}" for i, place in places.items()
-            )
-            raise RuntimeError(
-                f"{self.name}: inputs are on different devices ({listed}); "
-                "move them to one with .to(device)"
-            )
+        same_device(self.name, values)
 
     def prepare(self, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
         """The inputs brought to one dtype and one library; None where they are so already."""
@@ -568,6 +558,20 @@ class BinaryGate(Gate):
 
     def _prepared(self, x: Any, y: Any) -> Any:
         return super().__call__(*(self.prepare((x, y)) or (x, y)))
+
+
+def same_device(name: str, values: Sequence[Any]) -> None:
+    """Refuse arrays that live on different devices, saying which is where; others may be there."""
+    places = {i: device_of(v) for i, v in enumerate(values) if type(v) in MODULES}
+    if len(set(places.values())) > 1:
+        if any(MODULES[type(v)].__name__ == "symbolic" for v in values if type(v) in MODULES):
+            return  # the trace refuses, and says why
+        listed = ", ".join(
+            f"input {i} {describe(values[i])} on {place}" for i, place in places.items()
+        )
+        raise RuntimeError(
+            f"{name}: inputs are on different devices ({listed}); move them to one with .to(device)"
+        )
 
 
 def module_of_inputs(values: Any) -> Any:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from . import arrays, engine
+from . import engine
 from .arrays import FLOATS, bool_
 from .engine import Leaf, Variable, cast, describe, get_mode
 from .errors import DtypeError, ShapeError
@@ -157,7 +157,7 @@ class InPlace(Operations):
 
     def __setitem__(self, key: Any, value: Any) -> None:
         """`x[key] = value`: rebinds x to a recorded copy while recording, else writes."""
-        key = indexing.key_of(key, arrays.module_of(self._data))
+        key = indexing.key_of(key, self._data)
         recorded = get_mode().recording and any(map(engine.needs_gradient, (self, value)))
         if recorded:
             result = indexing.put_at(self, value, key)

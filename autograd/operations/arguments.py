@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from tapegrad.autograd import engine
 from tapegrad.autograd.arrays import bool_, float32, float64
 from tapegrad.autograd.engine import Variable, describe
 from tapegrad.autograd.errors import ArgumentError, DtypeError, PositionError, ShapeError
@@ -67,6 +68,14 @@ def same_dtype(name: str, *tensors: Any) -> None:
     if len(dtypes) > 1:
         given = ", ".join(describe(tensor) for tensor in tensors if tensor is not None)
         raise DtypeError(f"{name}: expected one dtype, got {given}; convert with .to(dtype)")
+
+
+def same_device(name: str, *tensors: Any) -> None:
+    """Refuse tensors on different devices, saying which is where; other values may be among them.
+
+    Gates look by themselves. This is for what computes with the arrays of several tensors.
+    """
+    engine.same_device(name, [t._data for t in tensors if isinstance(t, Variable)])
 
 
 def check_matrices(name: str, value: Any, square: bool = False) -> Any:

@@ -9,7 +9,7 @@ from tapegrad.autograd.arrays import module_of
 from tapegrad.autograd.engine import describe, wrap
 from tapegrad.autograd.gates import comparison
 
-from .arguments import check_tensor, check_tensors, same_dtype
+from .arguments import check_tensor, check_tensors, same_device, same_dtype
 
 __all__ = [
     "allclose",
@@ -78,6 +78,7 @@ def equal(input: Any, other: Any) -> bool:
     >>> tg.equal(tg.tensor([1, 2]), tg.tensor([1, 2])), tg.equal(tg.tensor([1]), tg.tensor([1, 1]))
     (True, False)
     """
+    same_device("equal", input, other)
     if check_tensor("equal", input)._data.shape != check_tensor("equal", other)._data.shape:
         return False
     return bool(comparison.equal(input, other)._data.all())

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from tapegrad.autograd.arrays import INTEGERS, bool_, is_array, module_of
+from tapegrad.autograd import engine
+from tapegrad.autograd.arrays import DEVICE_TYPES, INTEGERS, bool_, is_array, module_of
 from tapegrad.autograd.engine import Variable, describe
 from tapegrad.autograd.errors import ShapeError
 from tapegrad.autograd.gates import indexing as gates
 
-from .arguments import check_tensor, normalize_dim, numpy_names, whole
+from .arguments import check_tensor, normalize_dim, numpy_names, same_device, whole
 from .positions import in_range, index_array, mask_array
 from .shape import expand, reshape
 
@@ -29,17 +30,21 @@ __all__ = [
 ]
 
 
-def key_of(key: Any, xp: Any = np) -> Any:
-    """What stands between the brackets, with arrays of `xp` in place of tensors and lists.
+def key_of(key: Any, data: Any) -> Any:
+    """What stands between the brackets of `data`, with arrays in place of tensors and lists.
 
-    The arrays are copies: a node may keep the key, and the user may change theirs.
+    The arrays are copies: a node may keep the key, and the user may change theirs. Those of a CPU
+    may be positions in what is on a GPU, as in PyTorch.
     """
     if isinstance(key, tuple):
-        return tuple(key_of(part, xp) for part in key)
+        return tuple(key_of(part, data) for part in key)
+    xp = module_of(data)
     if isinstance(key, Variable):
         if key._data.dtype not in INTEGERS and key._data.dtype != bool_:
             raise IndexError(f"indices must be integers or booleans, got {describe(key)}")
         key = key._data
+        if type(key) in DEVICE_TYPES:
+            engine.same_device("index", (data, key))
     if is_array(key):
         if not key.ndim and key.dtype in INTEGERS:
             return int(key)
@@ -127,7 +132,7 @@ def getitem(input: Any, key: Any) -> Any:
         data = input.data  # an array: a key may ask for a view
     if type(key) is int or type(key) is slice:
         return gates.index(input, key=key)
-    first, second = in_turn(key_of(key, module_of(data)), data.ndim)
+    first, second = in_turn(key_of(key, data), data.ndim)
     if first is not ...:
         input = gates.index(input, key=first)
     check_key(second, input._data)
@@ -213,7 +218,7 @@ def gather(input: Any, dim: int, index: Any, *, sparse_grad: bool = False) -> An
 
 def positions_along(name: str, input: Any, dim: int, index: Any) -> tuple[Any, int]:
     """The positions in `index` along a dimension of `input`, checked, and the dimension."""
-    data, positions = check_tensor(name, input)._data, index_array(name, index)
+    data, positions = check_tensor(name, input)._data, index_array(name, input, index)
     dim = normalize_dim(name, dim, data.ndim)
     if not positions.size:
         return positions, dim
@@ -236,9 +241,9 @@ def index_select(input: Any, dim: int, index: Any) -> Any:
     """
     data = check_tensor("index_select", input)._data
     dim = normalize_dim("index_select", dim, data.ndim)
-    positions = index_array("index_select", index, most=1)
+    positions = index_array("index_select", input, index, most=1)
     length = data.shape[dim] if data.ndim else 1
-    in_range("index_select", positions, length, f"dim {dim} of {describe(input)}")
+    positions = in_range("index_select", positions, length, f"dim {dim} of {describe(input)}")
     if not data.ndim:
         if positions.size != 1:
             raise RuntimeError(
@@ -256,7 +261,7 @@ def take(input: Any, index: Any) -> Any:
     >>> tg.take(tg.tensor([[4, 3], [2, 1]]), tg.tensor([[0, -1]]))
     tensor([[4, 1]])
     """
-    data, positions = check_tensor("take", input)._data, index_array("take", index)
+    data, positions = check_tensor("take", input)._data, index_array("take", input, index)
     place = f"the elements of {describe(input)}"
     places = in_range("take", positions, data.size, place, negative=True)
     taken = gates.gather(reshape(input, (-1,)), places.reshape(-1), dim=0)
@@ -272,6 +277,7 @@ def masked_select(input: Any, mask: Any) -> Any:
     """
     data = check_tensor("masked_select", input)._data
     chosen = mask_array("masked_select", mask)
+    same_device("masked_select", input, mask)
     try:
         shape = np.broadcast_shapes(data.shape, chosen.shape)
     except ValueError:
@@ -291,7 +297,7 @@ def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Any:
             [2]])
     """
     data = check_tensor("take_along_dim", input)._data
-    positions = index_array("take_along_dim", indices)
+    positions = index_array("take_along_dim", input, indices)
     if dim is None:
         return _along(reshape(input, (-1,)), positions.reshape(-1), 0, input)
     dim = normalize_dim("take_along_dim", dim, data.ndim)

@@ -13,7 +13,7 @@ from tapegrad.autograd.gates import shape as gates
 from tapegrad.autograd.gates.indexing import index as index_gate
 from tapegrad.kernels.segments import members
 
-from .arguments import check_tensor, normalize_dim, numpy_names, whole
+from .arguments import check_tensor, normalize_dim, numpy_names, same_device, whole
 from .shape import atleast_1d, atleast_2d, atleast_3d, expand, reshape
 
 __all__ = [
@@ -385,6 +385,7 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Any, ...]:
     if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)):
         tensors = tuple(tensors[0])
     listed = _tensors("meshgrid", tensors)
+    same_device("meshgrid", *listed)
     if indexing not in (None, "ij", "xy"):
         raise ArgumentError(f"meshgrid: indexing must be 'ij' or 'xy', got {indexing!r}")
     if any(tensor._data.ndim > 1 for tensor in listed):

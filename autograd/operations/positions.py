@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tapegrad.autograd import engine
 from tapegrad.autograd.arrays import (
     INTEGERS,
     as_dtype,
@@ -19,8 +20,9 @@ from tapegrad.autograd.arrays import (
 )
 from tapegrad.autograd.engine import Variable, array_of, describe, wrap
 from tapegrad.autograd.errors import ArgumentError, DtypeError, PositionError
+from tapegrad.kernels.cuda import ranges
 
-from .arguments import check_tensor
+from .arguments import check_tensor, same_device
 from .creation import as_tensor
 
 __all__ = [
@@ -34,8 +36,8 @@ __all__ = [
 ]
 
 
-def index_array(name: str, index: Any, most: int | None = None) -> Any:
-    """The array of whole numbers inside an index, of at most so many dimensions."""
+def index_array(name: str, input: Any, index: Any, most: int | None = None) -> Any:
+    """The array of whole numbers inside an index of `input`, of at most so many dimensions."""
     array = array_of(index)
     if not is_array(array):
         raise TypeError(f"{name}: the index must be a tensor of integers, got {index!r}")
@@ -45,23 +47,26 @@ def index_array(name: str, index: Any, most: int | None = None) -> Any:
         raise PositionError(
             f"{name}: the index must have at most {most} dimension, got {describe(index)}"
         )
+    engine.same_device(name, (array_of(input), array))
     return array
 
 
 def in_range(name: str, positions: Any, length: int, where: str, negative: bool = False) -> Any:
-    """The positions, refused where one lies outside [0, length).
+    """The positions, refused where one lies outside [0, length); on a GPU, at the next wait for it.
 
     With `negative` they count from the end below 0, and are returned counted from the start.
     """
     if not positions.size:
         return positions
+    allowed = f"{-length if negative else 0} to {length - 1}" if length else "there are none"
+    refusal = f"{name}: index {{value}} is out of range for {where} (allowed: {allowed})"
+    xp = module_of(positions)
+    if xp is not np and length:
+        return ranges.positions(xp, positions, length, refusal, PositionError, negative)
     least, most = int(positions.min()), int(positions.max())
     if most >= length or least < (-length if negative else 0):
         wrong = most if most >= length else least
-        allowed = f"{-length if negative else 0} to {length - 1}" if length else "there are none"
-        raise PositionError(
-            f"{name}: index {wrong} is out of range for {where} (allowed: {allowed})"
-        )
+        raise PositionError(refusal.replace("{value}", str(wrong)))
     if least < 0:
         positions = positions + length * (positions < 0)
     return positions
@@ -122,6 +127,7 @@ def isin(
         check_tensor("isin", elements)
     if not isinstance(elements, Variable):
         check_tensor("isin", test_elements)
+    same_device("isin", elements, test_elements)
     x, among = as_tensor(elements)._data, as_tensor(test_elements)._data
     xp = module_of(x if isinstance(elements, Variable) else among)
     found = xp.isin(xp.asarray(x), xp.asarray(among), assume_unique=assume_unique, invert=invert)

@@ -17,6 +17,7 @@ from .arguments import (
     normalize_dim,
     normalize_dims,
     numpy_names,
+    same_device,
     shape_of,
     sizes_of,
 )
@@ -177,6 +178,7 @@ def repeat_interleave(
         places = _places(counts, output_size)
         return wrap(places.astype(input._data.dtype, copy=False))
     data = check_tensor("repeat_interleave", input)._data
+    same_device("repeat_interleave", input, repeats)
     if dim is None:
         input, dim = reshape(input, (-1,)), 0
     dim = normalize_dim("repeat_interleave", dim, data.ndim)

@@ -18,7 +18,7 @@ from tapegrad.autograd.gates import indexing as gates
 from tapegrad.autograd.gates.shape import reshape as reshape_gate
 
 from . import combining
-from .arguments import check_tensor, normalize_dim, numpy_names
+from .arguments import check_tensor, normalize_dim, numpy_names, same_device
 from .indexing import key_of, position, positions_along, put_at
 from .positions import in_range, index_array, mask_array
 from .selection import where
@@ -66,7 +66,7 @@ def scatter(
         number = _one_value(
             "scatter", check_tensor("scatter", input), value if src is None else src
         )
-        shape, xp = index_array("scatter", index).shape, module_of(input.data)
+        shape, xp = index_array("scatter", input, index).shape, module_of(input.data)
         src = wrap(xp.full(shape, array_of(number), input._data.dtype))
         flat = _Flat("scatter", input, dim, index, src)
     if reduce == "add":
@@ -114,7 +114,7 @@ class _Flat:
 
     def __init__(self, name: str, input: Any, dim: int, index: Any, src: Any) -> None:
         positions, dim = positions_along(name, input, dim, index)
-        _same_dtype(name, input, src)
+        _alike(name, input, src)
         self.sizes = input._data.shape
         self.input = reshape(input, (-1,))
         self.src = reshape(src, (-1,))
@@ -138,12 +138,14 @@ class _Flat:
         return reshape_gate(result, shape=self.sizes)
 
 
-def _same_dtype(name: str, input: Any, src: Any) -> None:
+def _alike(name: str, input: Any, src: Any) -> None:
+    """Refuse a source of another dtype, or on another device."""
     if check_tensor(name, src)._data.dtype != check_tensor(name, input)._data.dtype:
         raise DtypeError(
             f"{name}: the source {describe(src)} must have the dtype of {describe(input)}; "
             "convert with .to(dtype)"
         )
+    same_device(name, input, src)
 
 
 # Along a dimension, at the positions of a vector
@@ -151,11 +153,14 @@ def _same_dtype(name: str, input: Any, src: Any) -> None:
 
 def _rows(name: str, input: Any, dim: int, index: Any, negative: bool = False) -> Any:
     """A vector of the positions along a dimension, and the dimension; both checked."""
-    data, positions = check_tensor(name, input)._data, index_array(name, index, most=1)
+    data, positions = check_tensor(name, input)._data, index_array(name, input, index, most=1)
     dim = normalize_dim(name, dim, data.ndim)
     length = data.shape[dim] if data.ndim else 1
-    in_range(name, positions, length, f"dim {dim} of {describe(input)}", negative)
-    return module_of(positions).array(positions, copy=True).reshape(-1), dim
+    place = f"dim {dim} of {describe(input)}"
+    counted = in_range(name, positions, length, place, negative)
+    if counted is positions:  # the user's own, who may change it
+        counted = module_of(positions).array(positions, copy=True)
+    return counted.reshape(-1), dim
 
 
 def _fitting(name: str, input: Any, dim: int, rows: Any, source: Any, error: Any) -> Any:
@@ -185,7 +190,7 @@ def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: Any = 1) 
     tensor([4., 0., 2.])
     """
     rows, dim = _rows("index_add", input, dim, index)
-    _same_dtype("index_add", input, source)
+    _alike("index_add", input, source)
     source = _fitting("index_add", input, dim, rows, source, ShapeError)
     shape = input._data.shape
     if isinstance(alpha, float) and input._data.dtype not in FLOATS:
@@ -213,7 +218,7 @@ def index_copy(input: Any, dim: int, index: Any, source: Any) -> Any:
     tensor([2., 0., 1.])
     """
     rows, dim = _rows("index_copy", input, dim, index)
-    _same_dtype("index_copy", input, source)
+    _alike("index_copy", input, source)
     return _written(
         input, dim, rows, _fitting("index_copy", input, dim, rows, source, PositionError)
     )
@@ -258,7 +263,7 @@ def index_reduce(
     """
     combine = combining.named("index_reduce", reduce, ("prod", "mean", "amax", "amin"))
     rows, dim = _rows("index_reduce", input, dim, index)
-    _same_dtype("index_reduce", input, source)
+    _alike("index_reduce", input, source)
     source = _fitting("index_reduce", input, dim, rows, source, ShapeError)
     xp, sizes = module_of(rows), source._data.shape
     wide_rows = rows.reshape((-1,) + (1,) * (len(sizes) - 1 - dim))
@@ -297,8 +302,9 @@ def masked_scatter(input: Any, mask: Any, source: Any) -> Any:
     >>> tg.masked_scatter(tg.zeros(3), tg.tensor([True, False, True]), tg.tensor([1.0, 2.0, 3.0]))
     tensor([1., 0., 2.])
     """
-    _same_dtype("masked_scatter", input, source)
+    _alike("masked_scatter", input, source)
     chosen = mask_array("masked_scatter", mask)
+    same_device("masked_scatter", input, mask)
     try:
         shape = np.broadcast_shapes(input._data.shape, chosen.shape)
     except ValueError:
@@ -328,9 +334,9 @@ def index_put(input: Any, indices: Sequence[Any], values: Any, accumulate: bool 
     """
     if not isinstance(indices, (tuple, list)):
         raise TypeError(f"index_put: indices must be a tuple of tensors, got {indices!r}")
-    _same_dtype("index_put", input, values)
+    _alike("index_put", input, values)
     xp = module_of(input.data)
-    whole = (slice(None) if part is None else key_of(part, xp) for part in indices)
+    whole = (slice(None) if part is None else key_of(part, input._data) for part in indices)
     # Scalar tensors stay arrays: PyTorch broadcasts them with the others.
     key = tuple(xp.asarray(part) if isinstance(part, int) else part for part in whole)
     if not accumulate:
@@ -347,8 +353,8 @@ def put(input: Any, index: Any, source: Any, accumulate: bool = False) -> Any:
     tensor([[2., 0.],
             [0., 1.]])
     """
-    _same_dtype("put", input, source)
-    positions = index_array("put", index)
+    _alike("put", input, source)
+    positions = index_array("put", input, index)
     if positions.size != source._data.size:
         raise PositionError(
             f"put: index {describe(index)} and source {describe(source)} need as many elements"

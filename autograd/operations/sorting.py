@@ -19,7 +19,7 @@ from tapegrad.autograd.errors import ArgumentError, ShapeError
 from tapegrad.kernels import sorting as kernels
 from tapegrad.kernels.segments import counted
 
-from .arguments import check_tensor, normalize_dim, numpy_names, whole
+from .arguments import check_tensor, normalize_dim, numpy_names, same_device, whole
 from .reductions import ValuesAndIndices, as_shaped, at_positions, line_of
 
 __all__ = [
@@ -232,6 +232,7 @@ def searchsorted(
     xp = module_of(data)
     if side not in (None, "left", "right") or (side == "left" and right):
         raise RuntimeError(f"searchsorted: side={side!r} and right={right} do not agree")
+    same_device("searchsorted", sorted_sequence, input, sorter)
     values = array_of(input)
     if not isinstance(input, Variable):
         values = xp.asarray(input, data.dtype if data.dtype in FLOATS else None)
@@ -271,6 +272,7 @@ def bucketize(input: Any, boundaries: Any, *, out_int32: bool = False, right: bo
     if not isinstance(input, (int, float)):
         check_tensor("bucketize", input)
     data = check_tensor("bucketize", boundaries)._data
+    same_device("bucketize", input, boundaries)
     if data.ndim != 1:
         raise RuntimeError(f"bucketize: boundaries need one dimension, got {describe(boundaries)}")
     return searchsorted(boundaries, input, out_int32=out_int32, right=right)
@@ -294,6 +296,7 @@ def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:
     if weights is None:
         return wrap(counted(xp, data, minlength).astype(int64, copy=False))
     given = check_tensor("bincount", weights)._data
+    same_device("bincount", input, weights)
     if given.shape != data.shape:
         raise RuntimeError(f"bincount: weights {describe(weights)} do not fit {describe(input)}")
     counts = counted(xp, data, minlength, given.astype(float64))

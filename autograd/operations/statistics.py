@@ -24,7 +24,14 @@ from tapegrad.autograd.gates.shape import permute, reshape
 from tapegrad.kernels import extremes, sorting
 from tapegrad.kernels.segments import counted
 
-from .arguments import Dim, check_tensor, normalize_dim, normalize_dims, numpy_names
+from .arguments import (
+    Dim,
+    check_tensor,
+    normalize_dim,
+    normalize_dims,
+    numpy_names,
+    same_device,
+)
 from .reductions import ValuesAndIndices, chosen, floating, nansum, sum
 from .selection import clamp
 
@@ -294,6 +301,7 @@ def _quantile(
     xp = module_of(data)
     if not isinstance(q, Variable):
         q = wrap(xp.asarray(q, data.dtype))
+    same_device(name, input, q)
     _check_fractions(name, data, q)
     position = None if dim is None else normalize_dim(name, dim, data.ndim)
     if not data.size or (position is not None and data.ndim and not data.shape[position]):

@@ -14,7 +14,7 @@ from tapegrad.autograd.gates.indexing import index, index_add
 from tapegrad.autograd.gates.shape import reshape
 from tapegrad.autograd.modes import no_grad
 from tapegrad.autograd.operations import max, norm, where
-from tapegrad.autograd.operations.arguments import check_tensor
+from tapegrad.autograd.operations.arguments import check_tensor, same_device
 from tapegrad.kernels.segments import counted
 
 __all__ = ["embedding", "embedding_bag", "one_hot"]
@@ -48,6 +48,7 @@ def embedding(
     [[0.0, 0.0], [2.0, 2.0]]
     """
     table, positions = check_tensor("embedding", weight)._data, _positions("embedding", input)
+    same_device("embedding", weight, input)
     if table.ndim != 2:
         raise ShapeError(f"embedding: expected a table (V, D), got {describe(weight)}")
     count = table.shape[0]
@@ -98,6 +99,7 @@ def embedding_bag(
     """
     name = "embedding_bag"
     positions = _positions(name, input)
+    same_device(name, weight, input, offsets, per_sample_weights)
     if mode not in ("sum", "mean", "max"):
         raise ArgumentError(f"{name}: mode must be 'sum', 'mean' or 'max', not {mode!r}")
     if per_sample_weights is not None and mode != "sum":

@@ -10,6 +10,7 @@ from tapegrad.autograd.arrays import device_of, module_of
 from tapegrad.autograd.engine import array_of, describe, wrap
 from tapegrad.autograd.errors import ArgumentError, ShapeError
 from tapegrad.autograd.gates.pooling import gather_from_plane
+from tapegrad.autograd.operations.arguments import same_device
 from tapegrad.autograd.operations.random import rand
 from tapegrad.kernels.pooling import fractional_winners
 
@@ -92,6 +93,7 @@ def _fractional(
         drawn = samples
         if drawn is None:
             drawn = rand(*data.shape[:2], dims, dtype=data.dtype, device=device_of(data))
+        same_device(name, images, drawn)
         u = array_of(drawn)
         if u.shape != (*data.shape[:2], dims):
             raise ShapeError(

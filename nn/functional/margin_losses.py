@@ -17,7 +17,7 @@ from tapegrad.autograd.arrays import INTEGERS, module_of
 from tapegrad.autograd.engine import array_of, describe, wrap
 from tapegrad.autograd.errors import ArgumentError, DtypeError, PositionError, ShapeError
 from tapegrad.autograd.gates.indexing import index_put
-from tapegrad.autograd.operations.arguments import check_tensor, check_tensors
+from tapegrad.autograd.operations.arguments import check_tensor, check_tensors, same_device
 
 from .activation import log1p_exp
 from .classification_losses import logistic_losses
@@ -93,7 +93,7 @@ def multi_margin_loss(
     if p not in (1, 2):
         raise ValueError(f"multi_margin_loss: p must be 1 or 2, not {p}")
     check_reduction("multi_margin_loss", reduction)
-    check_tensors("multi_margin_loss", input, target)
+    same_device("multi_margin_loss", *check_tensors("multi_margin_loss", input, target), weight)
     if weight is not None and weight.ndim != 1:
         raise ArgumentError(f"multi_margin_loss: weight must be (C,), got {describe(weight)}")
     margins = _margins("multi_margin_loss", input, target, margin)
@@ -158,6 +158,7 @@ def multilabel_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean
     name = "multilabel_margin_loss"
     check_reduction(name, reduction)
     scores, right = check_tensor(name, input)._data, array_of(check_tensor(name, target))
+    same_device(name, input, target)
     shape = scores.shape
     if right.shape != shape or len(shape) > 2 or (shape and not shape[-1]):
         raise ShapeError(

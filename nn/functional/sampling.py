@@ -20,7 +20,7 @@ from tapegrad.autograd.errors import ArgumentError, ShapeError
 from tapegrad.autograd.gates.activation import hardtanh
 from tapegrad.autograd.gates.indexing import index
 from tapegrad.autograd.operations import where
-from tapegrad.autograd.operations.arguments import check_tensor, same_dtype
+from tapegrad.autograd.operations.arguments import check_tensor, same_device, same_dtype
 from tapegrad.kernels.resampling import KEYS, keys_far, keys_near
 
 from .arguments import float_tensor
@@ -106,6 +106,7 @@ def grid_sample(
 
 def _check(name: str, input: Tensor, grid: Tensor, mode: str) -> None:
     same_dtype(name, float_tensor(name, input), float_tensor(name, grid))
+    same_device(name, input, grid)
     spatial = input.ndim - 2
     if spatial not in (2, 3) or grid.ndim != input.ndim or grid.shape[-1] != spatial:
         raise ShapeError(

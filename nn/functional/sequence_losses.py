@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from tapegrad.autograd import Tensor, is_grad_enabled
 from tapegrad.autograd import operations as ops
 from tapegrad.autograd.arrays import HALVES, INTEGERS, float32, int64, module_of
@@ -11,6 +13,7 @@ from tapegrad.autograd.engine import array_of, cast, describe, needs_gradient, w
 from tapegrad.autograd.errors import ArgumentError, DtypeError, ShapeError
 from tapegrad.autograd.gates import indexing, reductions, sequences
 from tapegrad.autograd.operations import where
+from tapegrad.autograd.operations.arguments import same_device
 
 from .arguments import float_tensor
 from .reduction import check_reduction, reduced
@@ -58,6 +61,7 @@ def ctc_loss(
     """
     check_reduction(NAME, reduction)
     whole = float_tensor(NAME, log_probs)
+    same_device(NAME, whole, targets)
     if whole.ndim not in (2, 3):
         raise ShapeError(f"{NAME}: expected log_probs (T, N, C) or (T, C), got {describe(whole)}")
     alone = whole.ndim == 2
@@ -70,8 +74,8 @@ def ctc_loss(
     steps, batch, classes = whole.shape
     if not 0 <= blank < classes:
         raise ArgumentError(f"{NAME}: blank must be one of {classes} classes, not {blank}")
-    spans = _lengths(xp, "input_lengths", input_lengths, batch, steps)
-    sizes = _lengths(xp, "target_lengths", target_lengths, batch, None)
+    spans = _lengths(xp, whole, "input_lengths", input_lengths, batch, steps)
+    sizes = _lengths(xp, whole, "target_lengths", target_lengths, batch, None)
     if not batch:
         raise ShapeError(f"{NAME}: there is no loss of no sequences")
     labels = _labels(xp, targets, sizes, batch, classes, blank)
@@ -90,8 +94,10 @@ def ctc_loss(
     return reduced(NAME, losses, reduction)
 
 
-def _lengths(xp: Any, what: str, given: Any, batch: int, most: int | None) -> Any:
-    """How long the sequences of a batch are, as an array (N,)."""
+def _lengths(xp: Any, whole: Any, what: str, given: Any, batch: int, most: int | None) -> Any:
+    """How long the sequences of a batch are, as an array (N,); they may be given on a CPU."""
+    if xp is np:
+        same_device(NAME, whole, given)
     found = xp.asarray(array_of(given))
     if found.size and found.dtype not in INTEGERS:
         raise DtypeError(f"{NAME}: {what} must be whole numbers, got {found.dtype}")
