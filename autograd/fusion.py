@@ -65,11 +65,14 @@ class FusedGate(Gate):
         )
         self._derivatives: dict[Any, _Derivative] = {}
         self._keeping: dict[tuple[int, ...], Program] = {(): program}
+        self._retyped: dict[tuple[np.dtype, ...], FusedGate] = {}
 
     def forward(
         self, xp: Any, *inputs: Any, numbers: Sequence[Number], kept: tuple[int, ...] = ()
     ) -> Any:
         """The outputs, and the values to be kept: as one blocked pass or one kernel."""
+        if not self._fits(inputs):
+            return self.retyped(inputs).forward(xp, *inputs, numbers=numbers, kept=kept)
         program = self._keeping.get(kept)
         if program is None:
             outputs = (*self.program.outputs, *kept)
@@ -94,6 +97,8 @@ class FusedGate(Gate):
         kinds = set(map(type, arrays))
         if tracing.Symbol in kinds:
             return self._inlined(inputs, numbers)
+        if not self._fits(arrays):
+            return self.retyped(arrays)(*inputs, numbers=numbers)
         if len(kinds) > 1 or several_gpus():
             self.check_devices(arrays)
         xp = module_of_inputs(arrays)
@@ -116,6 +121,20 @@ class FusedGate(Gate):
             if result._data.dtype not in FLOATS:
                 result._node = None
         return results
+
+    def _fits(self, arrays: Sequence[Any]) -> bool:
+        """Whether arrays have the dtypes that the program is for."""
+        return all(a.dtype == d for a, d in zip(arrays, self.program.inputs, strict=True))
+
+    def retyped(self, arrays: Sequence[Any]) -> FusedGate:
+        """The same gate for other dtypes: a tape checks its gates in float64."""
+        dtypes = tuple(array.dtype for array in arrays)
+        found = self._retyped.get(dtypes)
+        if found is None:
+            program = tracing.retyped(self.program, dtypes, self.ndims)
+            found = FusedGate(program, self.ndims, self.several, self.draws)
+            self._retyped[dtypes] = found
+        return found
 
     def _inlined(self, inputs: Sequence[Any], numbers: Sequence[Number]) -> Any:
         """Within another fused function: the gates of this one become gates of that."""

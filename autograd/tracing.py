@@ -15,13 +15,14 @@ import functools
 import operator
 import types
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 
 from tapegrad.kernels.expression import Program, Scalar, ScalarValue, Step, Value, pruned
 
-from .arrays import FLOATS, MODULES, as_dtype, bfloat16
+from .arrays import FLOATS, MODULES, as_dtype, bfloat16, float64
 from .backward import gradients_of
 from .engine import Gate, Leaf, Mode, UnaryGate, Variable, array_of, cast, get_mode, mode, wrap
 from .errors import FusionError
@@ -352,6 +353,24 @@ def replay(program: Program, inputs: Sequence[Any], scalars: Sequence[Any]) -> l
         else:
             values.append(step.gate(*operands, **params))
     return values
+
+
+def retyped(program: Program, dtypes: Sequence[np.dtype], ndims: Sequence[int]) -> Program:
+    """The program for inputs of other dtypes; of float64 throughout if all their floats are."""
+    trace = Trace(program.scalars)
+    symbols = [trace.input(d, n) for d, n in zip(dtypes, ndims, strict=True)]
+    if {d for d in dtypes if d in FLOATS} == {float64}:
+        steps = tuple(
+            replace(step, params={k: _widest(v) for k, v in step.params.items()})
+            for step in program.steps
+        )
+        program = replace(program, steps=steps)
+    values = replay(program, symbols, program.scalars)
+    return trace.program([values[n] for n in program.outputs], program.name)
+
+
+def _widest(param: Any) -> Any:
+    return float64 if isinstance(param, np.dtype) and param in FLOATS else param
 
 
 def rebased(scalar: Scalar, numbers: Sequence[Any]) -> Any:

@@ -248,6 +248,14 @@ def test_a_tape_shows_one_gate_and_checks_it():
     assert tape.check()
 
 
+def test_a_tape_checks_a_gate_of_float32_in_float64():
+    x = leaf(4, dtype=tg.float32)
+    half = leaf(4, dtype=tg.float16, seed=1)
+    with tg.Tape() as tape:
+        tg.fused(lambda x, h, r: tg.sigmoid(x * r) * h)(x, half, 0.7).sum()
+    assert tape.check()
+
+
 def test_only_what_the_gradient_reads_is_kept():
     x, w = leaf(3), leaf(3, seed=1)
     y = tg.fused(lambda x, w: x * 2 + w)(x, w)
