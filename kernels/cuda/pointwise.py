@@ -131,14 +131,14 @@ def argument_types(program: Program) -> list[Any]:
 
 def _arguments_type(program: Program, step: Step) -> str:
     """The type in which a step computes: that of the inputs its gate brings to one dtype."""
-    promoted = step.gate.promoted
-    for operand, counts in zip(step.operands, promoted, strict=False):
-        if type(operand) is Value and counts:
-            return computed_type(program.dtype(operand.number))
-    for operand in step.operands:
-        if type(operand) is Value:
-            return computed_type(program.dtype(operand.number))
-    return computed_type(step.dtype)
+    return computed_type(np.result_type(*_promoted(program, step) or [step.dtype]))
+
+
+def _promoted(program: Program, step: Step) -> list[np.dtype]:
+    """The dtypes in which the inputs that a gate brings to one dtype are computed with."""
+    pairs = zip(step.operands, step.gate.promoted, strict=False)
+    found = [program.dtype(o.number) for o, counts in pairs if counts and type(o) is Value]
+    return [np.dtype(np.float32) if computed_type(d) == "float" else d for d in found]
 
 
 def _line(program: Program, step: Step, number: int, scalars: Sequence[str]) -> str:
@@ -148,12 +148,16 @@ def _line(program: Program, step: Step, number: int, scalars: Sequence[str]) -> 
 
     def spelled(what: Any, wanted: str) -> str:
         if type(what) is Value:
-            return f"v{what.number}"
+            text = f"v{what.number}"
+            return f"{conversion(kind)}({text})" if mixed and what.number in of_kind else text
         if type(what) is ScalarValue:
             text = f"s{what.number}"
             return text if scalars[what.number] == wanted else f"{conversion(wanted)}({text})"
         return literal(what, wanted)
 
+    pairs = zip(step.operands, step.gate.promoted, strict=False)
+    of_kind = {o.number for o, counts in pairs if counts and type(o) is Value}
+    mixed = len(set(_promoted(program, step))) > 1
     params: dict[str, Any] = {}
     for name, what in zip(step.gate.input_names, step.operands, strict=True):
         if what is None:

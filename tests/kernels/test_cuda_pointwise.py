@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import tapegrad as tg
+from tapegrad.autograd.engine import Gate
 from tapegrad.kernels.cuda import pointwise
-from tapegrad.kernels.expression import FusionError
+from tapegrad.kernels.expression import FusionError, Program, Scalar, ScalarValue, Step, Value
 from tapegrad.kernels.strides import broadcast_strides, collapse
 
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5, "float16": 1e-2, "bfloat16": 1e-2}
@@ -145,6 +146,25 @@ def test_mixed_dtypes_are_promoted_within_the_kernel(emulated):
     found = tg.fused(lambda x, y: x * y)(on_device(x), on_device(y))
     assert found.dtype == tg.float32
     np.testing.assert_allclose(host(found), x.astype(float) * y, rtol=1e-5)
+
+
+def ran(xp, step, arrays, numbers=()):
+    """The result of one step on the device."""
+    places = tuple(Scalar(lambda values, i=i: values[i]) for i in range(len(numbers)))
+    program = Program(tuple(a.dtype for a in arrays), places, (step,), (len(arrays),))
+    return pointwise.run(xp, program, [on_device(a).data for a in arrays], numbers)[0].get()
+
+
+def test_a_choice_between_numbers_is_made_in_the_dtype_of_the_result(emulated):
+    mask = np.array([True, False, True])
+    step = Step(Gate.all["where"], (Value(0), 1.5, ScalarValue(0)), {}, np.dtype(np.float32))
+    assert ran(emulated, step, [mask], [2.5]).tolist() == [1.5, 2.5, 1.5]
+
+
+def test_a_step_of_two_dtypes_is_computed_in_the_wider(emulated):
+    x, y = values(5), values(5, "float64", seed=1)
+    step = Step(Gate.all["hypot"], (Value(0), Value(1)), {}, y.dtype)
+    np.testing.assert_allclose(ran(emulated, step, [x, y]), np.hypot(x.astype(float), y), 1e-12)
 
 
 def test_a_changing_number_compiles_nothing(gpu):
