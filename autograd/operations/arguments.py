@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
-from tapegrad.autograd import engine
+from tapegrad.autograd import arrays, engine
 from tapegrad.autograd.arrays import bool_, float32, float64
 from tapegrad.autograd.engine import Variable, describe
 from tapegrad.autograd.errors import ArgumentError, DtypeError, PositionError, ShapeError
@@ -30,6 +31,34 @@ def numpy_names(function: F) -> F:
         return function(*args, **kwargs)
 
     return accepting  # type: ignore[return-value]
+
+
+def on_its_gpu(function: F) -> F:
+    """Run a function with the GPU of its first tensor as the current one, where there are several.
+
+    Gates do so by themselves. This is for what also computes with arrays outside of gates.
+    """
+
+    @functools.wraps(function)
+    def there(*args: Any, **kwargs: Any) -> Any:
+        if arrays.several_gpus():
+            with _gpu_of((*args, *kwargs.values())):
+                return function(*args, **kwargs)
+        return function(*args, **kwargs)
+
+    return there  # type: ignore[return-value]
+
+
+def _gpu_of(values: Sequence[Any]) -> AbstractContextManager[Any]:
+    """The context of the GPU of the first tensor on one, also in lists."""
+    for value in values:
+        if isinstance(value, (list, tuple)):
+            found = _gpu_of(value)
+            if type(found) is not nullcontext:
+                return found
+        elif isinstance(value, Variable) and type(value._data) in arrays.DEVICE_TYPES:
+            return value._data.device
+    return nullcontext()
 
 
 def check_tensor(name: str, value: Any) -> Any:

@@ -9,7 +9,7 @@ from tapegrad.autograd.arrays import module_of
 from tapegrad.autograd.engine import describe, wrap
 from tapegrad.autograd.gates import comparison
 
-from .arguments import check_tensor, check_tensors, same_device, same_dtype
+from .arguments import check_tensor, check_tensors, on_its_gpu, same_device, same_dtype
 
 __all__ = [
     "allclose",
@@ -71,6 +71,7 @@ def ge(input: Any, other: Any) -> Any:
     return comparison.greater_equal(check_tensor("ge", input), other)
 
 
+@on_its_gpu
 def equal(input: Any, other: Any) -> bool:
     """Whether two tensors have the same shape and the same elements.
 
@@ -134,6 +135,7 @@ def isneginf(input: Any) -> Any:
     return comparison.equal(check_tensor("isneginf", input), -math.inf)
 
 
+@on_its_gpu
 def isreal(input: Any) -> Any:
     """Whether each element is real, which here it is.
 
@@ -173,6 +175,7 @@ def isclose(
     return comparison.isclose(input, other, rtol=rtol, atol=atol, equal_nan=equal_nan)
 
 
+@on_its_gpu
 def allclose(
     input: Any, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> bool:

@@ -10,7 +10,7 @@ from tapegrad.autograd.errors import ShapeError
 from tapegrad.autograd.gates import diagonals as gates
 from tapegrad.autograd.gates.indexing import index_put
 
-from .arguments import check_tensor, normalize_dim
+from .arguments import check_tensor, normalize_dim, on_its_gpu
 from .positions import zero_of
 from .selection import where
 from .shape import movedim, reshape
@@ -121,6 +121,7 @@ def diagonal_scatter(input: Any, src: Any, offset: int = 0, dim1: int = 0, dim2:
     return movedim(reshape(written, matrices._data.shape), (-2, -1), (dim1, dim2))
 
 
+@on_its_gpu
 def tril(input: Any, diagonal: int = 0) -> Any:
     """Matrices with 0 above a diagonal.
 
@@ -132,6 +133,7 @@ def tril(input: Any, diagonal: int = 0) -> Any:
     return _triangle("tril", input, diagonal, True)
 
 
+@on_its_gpu
 def triu(input: Any, diagonal: int = 0) -> Any:
     """Matrices with 0 below a diagonal.
 

@@ -18,7 +18,7 @@ from tapegrad.autograd.gates.products import swap
 from tapegrad.autograd.gates.selection import where
 from tapegrad.kernels import lapack
 
-from .arguments import check_matrices
+from .arguments import check_matrices, on_its_gpu
 
 __all__ = [
     "cholesky",
@@ -81,6 +81,7 @@ def factor(name: str, A: Any, upper: bool) -> Any:
     return swap(gates.cholesky(swap(A))) if upper else gates.cholesky(A)
 
 
+@on_its_gpu
 def cholesky_ex(A: Any, *, upper: bool = False, check_errors: bool = False) -> LAndInfo:
     """`cholesky` and an integer for each matrix: 0, or which leading minor is not positive.
 
@@ -190,6 +191,7 @@ def svdvals(A: Any, *, driver: str | None = None) -> Any:
     return gates.svd(A, full=False)[1] if _recorded(A) else gates.svdvals(A)
 
 
+@on_its_gpu
 def matrix_rank(
     A: Any,
     tol: Any = None,

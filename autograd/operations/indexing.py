@@ -13,7 +13,7 @@ from tapegrad.autograd.engine import Variable, describe
 from tapegrad.autograd.errors import ShapeError
 from tapegrad.autograd.gates import indexing as gates
 
-from .arguments import check_tensor, normalize_dim, numpy_names, same_device, whole
+from .arguments import check_tensor, normalize_dim, numpy_names, on_its_gpu, same_device, whole
 from .positions import in_range, index_array, mask_array
 from .shape import expand, reshape
 
@@ -118,6 +118,7 @@ def put_at(input: Any, value: Any, key: Any) -> Any:
     return gates.index_put(input, gates.index_put(part, value, key=second), key=first)
 
 
+@on_its_gpu
 def getitem(input: Any, key: Any) -> Any:
     """`input[key]`, with every kind of key that NumPy takes; basic keys give views.
 
@@ -199,6 +200,7 @@ def narrow_copy(input: Any, dim: int, start: Any, length: int) -> Any:
     return narrow(input, dim, start, length).clone()
 
 
+@on_its_gpu
 @numpy_names
 def gather(input: Any, dim: int, index: Any, *, sparse_grad: bool = False) -> Any:
     """out[i][j] = input[i][index[i][j]] for dim 1, and so on; `index` may be smaller elsewhere.
@@ -230,6 +232,7 @@ def positions_along(name: str, input: Any, dim: int, index: Any) -> tuple[Any, i
     return in_range(name, positions, length, f"dim {dim} of {describe(input)}"), dim
 
 
+@on_its_gpu
 @numpy_names
 def index_select(input: Any, dim: int, index: Any) -> Any:
     """The slices of `input` along `dim` that a vector of indices names.
@@ -254,6 +257,7 @@ def index_select(input: Any, dim: int, index: Any) -> Any:
     return gates.index(input, key=(*(slice(None),) * dim, rows))
 
 
+@on_its_gpu
 def take(input: Any, index: Any) -> Any:
     """The elements of the flattened `input` at `index`, in the shape of `index`.
 
@@ -268,6 +272,7 @@ def take(input: Any, index: Any) -> Any:
     return reshape(taken, positions.shape)
 
 
+@on_its_gpu
 def masked_select(input: Any, mask: Any) -> Any:
     """The elements where the mask holds, in one dimension.
 
@@ -287,6 +292,7 @@ def masked_select(input: Any, mask: Any) -> Any:
     return getitem(expand(input, shape), expand(mask, shape))
 
 
+@on_its_gpu
 @numpy_names
 def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Any:
     """`gather` as NumPy's `take_along_axis`: the other dimensions broadcast; None flattens.
@@ -329,6 +335,7 @@ def _along(values: Any, positions: Any, dim: int, input: Any) -> Any:
     return gates.gather(values, positions, dim=dim)
 
 
+@on_its_gpu
 def as_strided(
     input: Any, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
 ) -> Any:

@@ -13,7 +13,7 @@ from tapegrad.autograd.gates import shape as gates
 from tapegrad.autograd.gates.indexing import index as index_gate
 from tapegrad.kernels.segments import members
 
-from .arguments import check_tensor, normalize_dim, numpy_names, same_device, whole
+from .arguments import check_tensor, normalize_dim, numpy_names, on_its_gpu, same_device, whole
 from .shape import atleast_1d, atleast_2d, atleast_3d, expand, reshape
 
 __all__ = [
@@ -426,6 +426,7 @@ def cartesian_prod(*tensors: Any) -> Any:
     return stack([reshape(values, (values._data.size,)) for values in grid], 1)
 
 
+@on_its_gpu
 def combinations(input: Any, r: int = 2, with_replacement: bool = False) -> Any:
     """Every choice of `r` elements of a vector, in their order, a row each.
 

@@ -14,7 +14,7 @@ from tapegrad.autograd.gates.broadcasting import expand
 from tapegrad.autograd.gates.products import swap
 from tapegrad.autograd.gates.selection import where
 
-from .arguments import check_matrices, same_dtype
+from .arguments import check_matrices, on_its_gpu, same_dtype
 from .factorizations import QAndR, factor, orthogonalized, svdvals
 from .powers import chained, exponential, powered
 from .solving import SignAndLogabsdet, pseudo_inverse
@@ -64,6 +64,7 @@ def cholesky(input: Any, upper: bool = False) -> Any:
     return factor("cholesky", input, upper)
 
 
+@on_its_gpu
 def cholesky_solve(input: Any, L: Any, upper: bool = False) -> Any:
     """The X of A X = input for the A whose Cholesky factor is L, lower or `upper` triangular.
 
@@ -80,6 +81,7 @@ def cholesky_solve(input: Any, L: Any, upper: bool = False) -> Any:
     return solving.cholesky_solve(input, L, upper=upper)
 
 
+@on_its_gpu
 def cholesky_inverse(L: Any, upper: bool = False) -> Any:
     """The inverse of the matrix whose Cholesky factor is L, lower or `upper` triangular.
 
@@ -112,6 +114,7 @@ def det(input: Any) -> Any:
     return determinants.det(check_matrices("det", input, square=True))
 
 
+@on_its_gpu
 def logdet(input: Any) -> Any:
     """The logarithm of the determinant: -inf if that is 0, NaN if it is negative.
 
@@ -154,6 +157,7 @@ def qr(input: Any, some: bool = True) -> QAndR:
     return orthogonalized("qr", input, "reduced" if some else "complete")
 
 
+@on_its_gpu
 def svd(input: Any, some: bool = True, compute_uv: bool = True) -> USV:
     """input = U diag(S) V^T, with as many columns as there are singular values, or all if not
     `some`; U and V are zeros unless `compute_uv`.

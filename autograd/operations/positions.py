@@ -22,7 +22,7 @@ from tapegrad.autograd.engine import Variable, array_of, describe, wrap
 from tapegrad.autograd.errors import ArgumentError, DtypeError, PositionError
 from tapegrad.kernels.cuda import ranges
 
-from .arguments import check_tensor, same_device
+from .arguments import check_tensor, on_its_gpu, same_device
 from .creation import as_tensor
 
 __all__ = [
@@ -72,6 +72,7 @@ def in_range(name: str, positions: Any, length: int, where: str, negative: bool 
     return positions
 
 
+@on_its_gpu
 def nonzero(input: Any, *, as_tuple: bool = False) -> Any:
     """The positions of the elements that are not 0, a row each; or a tensor per dimension.
 
@@ -96,6 +97,7 @@ def argwhere(input: Any) -> Any:
     return nonzero(input)
 
 
+@on_its_gpu
 def nonzero_static(input: Any, *, size: int, fill_value: int = -1) -> Any:
     """The first `size` rows of `nonzero`; rows that are missing hold `fill_value`.
 
@@ -113,6 +115,7 @@ def nonzero_static(input: Any, *, size: int, fill_value: int = -1) -> Any:
     return wrap(rows)
 
 
+@on_its_gpu
 def isin(
     elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False
 ) -> Any:
@@ -170,6 +173,7 @@ def _triangle(name: str, row: int, col: int, offset: int, dtype: Any, device: An
         return wrap(places.astype(as_dtype(dtype), copy=False))
 
 
+@on_its_gpu
 def unravel_index(indices: Any, shape: int | Sequence[int]) -> tuple[Any, ...]:
     """Positions in the flat memory of a shape as a position for each dimension.
 

@@ -30,13 +30,7 @@ from tapegrad.autograd.gates.shape import reshape
 from tapegrad.kernels import extremes
 
 from . import selection
-from .arguments import (
-    Dim,
-    check_tensor,
-    normalize_dim,
-    normalize_dims,
-    numpy_names,
-)
+from .arguments import Dim, check_tensor, normalize_dim, normalize_dims, numpy_names, on_its_gpu
 from .norms import matrix_norm
 
 __all__ = [
@@ -316,6 +310,7 @@ def _truth(gate: Any, input: Any, dims: tuple[int, ...], keepdim: bool) -> Any:
     return cast(found, dtype=uint8) if input._data.dtype == uint8 else found  # as in PyTorch
 
 
+@on_its_gpu
 @numpy_names
 def count_nonzero(input: Any, dim: Dim = None) -> Any:
     """How many elements over dimensions are not 0.

@@ -17,6 +17,7 @@ from .arguments import (
     normalize_dim,
     normalize_dims,
     numpy_names,
+    on_its_gpu,
     same_device,
     shape_of,
     sizes_of,
@@ -155,6 +156,7 @@ def tile(input: Any, dims: Dims) -> Any:
     return gates.tile(input, times=(1,) * (ndim - len(times)) + times)
 
 
+@on_its_gpu
 @numpy_names
 def repeat_interleave(
     input: Any, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None

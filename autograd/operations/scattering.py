@@ -18,7 +18,7 @@ from tapegrad.autograd.gates import indexing as gates
 from tapegrad.autograd.gates.shape import reshape as reshape_gate
 
 from . import combining
-from .arguments import check_tensor, normalize_dim, numpy_names, same_device
+from .arguments import check_tensor, normalize_dim, numpy_names, on_its_gpu, same_device
 from .indexing import key_of, position, positions_along, put_at
 from .positions import in_range, index_array, mask_array
 from .selection import where
@@ -41,6 +41,7 @@ __all__ = [
 ]
 
 
+@on_its_gpu
 @numpy_names
 def scatter(
     input: Any, dim: int, index: Any, src: Any = None, *, value: Any = None, reduce: Any = None
@@ -76,6 +77,7 @@ def scatter(
     return flat.shaped(gates.index_put(flat.input, flat.src, key=flat.places))
 
 
+@on_its_gpu
 @numpy_names
 def scatter_add(input: Any, dim: int, index: Any, src: Any) -> Any:
     """`input` with src[i][j] added at [i][index[i][j]] for dim 1: the adjoint of `gather`.
@@ -88,6 +90,7 @@ def scatter_add(input: Any, dim: int, index: Any, src: Any) -> Any:
     return flat.shaped(combining.total(flat.input, flat.src, flat.places))
 
 
+@on_its_gpu
 @numpy_names
 def scatter_reduce(
     input: Any, dim: int, index: Any, src: Any, reduce: str, *, include_self: bool = True
@@ -181,6 +184,7 @@ def _written(input: Any, dim: int, rows: Any, source: Any) -> Any:
     return reshape(gates.index_put(reshape(input, shape or (1,)), source, key=key), shape)
 
 
+@on_its_gpu
 @numpy_names
 def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: Any = 1) -> Any:
     """`input` with `alpha` times the slices of `source` added at the positions of a vector.
@@ -207,6 +211,7 @@ def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: Any = 1) 
     return input | added if input._data.dtype == bool_ else input + added
 
 
+@on_its_gpu
 @numpy_names
 def index_copy(input: Any, dim: int, index: Any, source: Any) -> Any:
     """`input` with the slices of `source` written at the positions of a vector.
@@ -224,6 +229,7 @@ def index_copy(input: Any, dim: int, index: Any, source: Any) -> Any:
     )
 
 
+@on_its_gpu
 @numpy_names
 def index_fill(input: Any, dim: int, index: Any, value: Any) -> Any:
     """`input` with one value, a number or a tensor of one, at the positions of a vector.
@@ -248,6 +254,7 @@ def _one_value(name: str, input: Any, value: Any) -> Any:
     raise TypeError(f"{name}: the value must be a number or a tensor of one, got {value!r}")
 
 
+@on_its_gpu
 @numpy_names
 def index_reduce(
     input: Any, dim: int, index: Any, source: Any, reduce: str, *, include_self: bool = True
@@ -295,6 +302,7 @@ def masked_fill(input: Any, mask: Any, value: Any) -> Any:
         ) from error
 
 
+@on_its_gpu
 def masked_scatter(input: Any, mask: Any, source: Any) -> Any:
     """`input` with the elements of `source`, in their order, where the mask holds.
 
@@ -324,6 +332,7 @@ def masked_scatter(input: Any, mask: Any, source: Any) -> Any:
     return reshape(gates.index_put(reshape(input, (-1,)), values, key=places), shape)
 
 
+@on_its_gpu
 def index_put(input: Any, indices: Sequence[Any], values: Any, accumulate: bool = False) -> Any:
     """`input` with `values`, which broadcast, at input[indices], or added there.
 
@@ -345,6 +354,7 @@ def index_put(input: Any, indices: Sequence[Any], values: Any, accumulate: bool 
     return input + gates.index_add(expand(values, shape), key=key, shape=input._data.shape)
 
 
+@on_its_gpu
 def put(input: Any, index: Any, source: Any, accumulate: bool = False) -> Any:
     """`input` with the elements of `source` at positions in its flat memory, or added there.
 

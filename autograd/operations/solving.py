@@ -23,7 +23,7 @@ from tapegrad.autograd.gates.selection import where
 from tapegrad.autograd.gates.shape import permute, reshape
 from tapegrad.kernels import lapack
 
-from .arguments import check_matrices, check_tensor, normalize_dim, same_dtype
+from .arguments import check_matrices, check_tensor, normalize_dim, on_its_gpu, same_dtype
 from .factorizations import svdvals, tolerances
 from .norms import matrix_norm
 
@@ -84,6 +84,7 @@ def inv(A: Any) -> Any:
     return gates.inverse(check_matrices("linalg.inv", A, square=True))
 
 
+@on_its_gpu
 def inv_ex(A: Any, *, check_errors: bool = False) -> InverseAndInfo:
     """`inv` and an integer for each matrix: 0, or which pivot is 0; its inverse is then NaN.
 
@@ -129,6 +130,7 @@ def solve(A: Any, B: Any, *, left: bool = True) -> Any:
     return _solution(gates.solve(A, B), left, shape)
 
 
+@on_its_gpu
 def solve_ex(A: Any, B: Any, *, left: bool = True, check_errors: bool = False) -> ResultAndInfo:
     """`solve` and an integer for each matrix: 0, or which pivot is 0; its solution is then NaN.
 
@@ -230,6 +232,7 @@ def slogdet(A: Any) -> SignAndLogabsdet:
     return SignAndLogabsdet(*found)
 
 
+@on_its_gpu
 def cond(A: Any, p: Any = None) -> Any:
     """How much an error in B may grow in the solution of A X = B: |A| |A^-1| in the norm `p`.
 
@@ -277,6 +280,7 @@ def pseudo_inverse(name: str, A: Any, atol: Any, rtol: Any, hermitian: bool) -> 
     return gates.pinv(A, atol=atol, rtol=rtol, symmetric=hermitian)
 
 
+@on_its_gpu
 def lstsq(A: Any, B: Any, rcond: float | None = None, *, driver: str | None = None) -> LeastSquares:
     """The X of least length among those with the least |A X - B|; its gradient needs a full rank.
 

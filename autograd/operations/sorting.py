@@ -19,7 +19,7 @@ from tapegrad.autograd.errors import ArgumentError, ShapeError
 from tapegrad.kernels import sorting as kernels
 from tapegrad.kernels.segments import counted
 
-from .arguments import check_tensor, normalize_dim, numpy_names, same_device, whole
+from .arguments import check_tensor, normalize_dim, numpy_names, on_its_gpu, same_device, whole
 from .reductions import ValuesAndIndices, as_shaped, at_positions, line_of
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
 ]
 
 
+@on_its_gpu
 @numpy_names
 def sort(
     input: Any, dim: int = -1, descending: bool = False, stable: bool = False
@@ -53,6 +54,7 @@ def sort(
     return ValuesAndIndices(*(as_shaped(part, input) for part in found))
 
 
+@on_its_gpu
 @numpy_names
 def argsort(input: Any, dim: int = -1, descending: bool = False, stable: bool = False) -> Any:
     """The indices that `sort` returns.
@@ -65,6 +67,7 @@ def argsort(input: Any, dim: int = -1, descending: bool = False, stable: bool = 
     return as_shaped(wrap(_order(line, position, descending)), input)
 
 
+@on_its_gpu
 def msort(input: Any) -> Any:
     """The elements along the first dimension in order.
 
@@ -86,6 +89,7 @@ def _order(line: Any, dim: int, descending: bool) -> Any:
     return xp.moveaxis(kernels.argsort(xp, lines, descending), -1, dim)
 
 
+@on_its_gpu
 @numpy_names
 def topk(
     input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
@@ -110,6 +114,7 @@ def topk(
     return ValuesAndIndices(*(as_shaped(p, input) for p in at_positions(line, places, position)))
 
 
+@on_its_gpu
 @numpy_names
 def unique(
     input: Any,
@@ -143,6 +148,7 @@ def unique(
     return _distinct(input, ordered, new, inverse, shape, position, return_counts)
 
 
+@on_its_gpu
 @numpy_names
 def unique_consecutive(
     input: Any, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
@@ -209,6 +215,7 @@ def _distinct(
     return results[0] if len(results) == 1 else tuple(results)
 
 
+@on_its_gpu
 def searchsorted(
     sorted_sequence: Any,
     input: Any,
@@ -260,6 +267,7 @@ def _sorter(data: Any, sorter: Any) -> Any:
     return places
 
 
+@on_its_gpu
 def bucketize(input: Any, boundaries: Any, *, out_int32: bool = False, right: bool = False) -> Any:
     """Which of the buckets between sorted boundaries each value falls into.
 
@@ -278,6 +286,7 @@ def bucketize(input: Any, boundaries: Any, *, out_int32: bool = False, right: bo
     return searchsorted(boundaries, input, out_int32=out_int32, right=right)
 
 
+@on_its_gpu
 def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:
     """How often each whole number from 0 on occurs, or the sum of its `weights`.
 

@@ -30,6 +30,7 @@ from .arguments import (
     normalize_dim,
     normalize_dims,
     numpy_names,
+    on_its_gpu,
     same_device,
 )
 from .reductions import ValuesAndIndices, chosen, floating, nansum, sum
@@ -69,6 +70,7 @@ def mean(input: Any, dim: Dim = None, keepdim: bool = False, *, dtype: Any = Non
     return gates.mean(input, dims=dims, keepdim=keepdim)
 
 
+@on_its_gpu
 @numpy_names
 def nanmean(input: Any, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """The mean over dimensions of what is not NaN; a NaN receives no gradient.
@@ -174,6 +176,7 @@ def _variance(
     return gates.var(input, dims=dims, keepdim=keepdim, correction=correction)
 
 
+@on_its_gpu
 @numpy_names
 def median(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     """The middle value, of two the lower: of all, or with `dim` (values, indices) along it.
@@ -190,6 +193,7 @@ def median(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     return _median("median", input, dim, keepdim, skip=False)
 
 
+@on_its_gpu
 @numpy_names
 def nanmedian(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     """The median of what is not NaN, in the same two forms; NaN where there is nothing else.
@@ -209,6 +213,7 @@ def _median(name: str, input: Any, dim: int | None, keepdim: bool, skip: bool) -
     )
 
 
+@on_its_gpu
 @numpy_names
 def kthvalue(input: Any, k: int, dim: int = -1, keepdim: bool = False) -> ValuesAndIndices:
     """The k-th smallest along a dimension, counted from 1, as (values, indices).
@@ -229,6 +234,7 @@ def kthvalue(input: Any, k: int, dim: int = -1, keepdim: bool = False) -> Values
     )
 
 
+@on_its_gpu
 @numpy_names
 def mode(input: Any, dim: int = -1, keepdim: bool = False) -> ValuesAndIndices:
     """The most frequent value along a dimension, of several the smallest, as (values, indices).
@@ -242,6 +248,7 @@ def mode(input: Any, dim: int = -1, keepdim: bool = False) -> ValuesAndIndices:
     return chosen("mode", input, dim, keepdim, sorting.mode_position)
 
 
+@on_its_gpu
 @numpy_names
 def quantile(
     input: Any,
@@ -267,6 +274,7 @@ def quantile(
     return _quantile("quantile", input, q, dim, keepdim, interpolation)
 
 
+@on_its_gpu
 @numpy_names
 def nanquantile(
     input: Any,
@@ -361,6 +369,7 @@ def _at_fractions(lines: Any, q: Any, skip: bool, interpolation: str) -> Any:
     return first + (second - first) * weight
 
 
+@on_its_gpu
 def cov(input: Any, *, correction: int = 1, fweights: Any = None, aweights: Any = None) -> Any:
     """The covariances of the rows of a matrix, whose columns are observations.
 
@@ -373,6 +382,7 @@ def cov(input: Any, *, correction: int = 1, fweights: Any = None, aweights: Any 
             [-1.,  1.]])
     """
     data = check_tensor("cov", input)._data
+    same_device("cov", input, fweights, aweights)
     if data.ndim > 2 or data.dtype == bool_:
         raise RuntimeError(f"cov: needs numbers in at most two dimensions, got {describe(input)}")
     rows = input if data.ndim == 2 else reshape(input, shape=(1, -1))
@@ -410,6 +420,7 @@ def _weights(count: int, fweights: Any, aweights: Any) -> Any:
     return fweights * aweights
 
 
+@on_its_gpu
 def corrcoef(input: Any) -> Any:
     """The correlations of the rows of a matrix, whose columns are observations.
 
@@ -429,6 +440,7 @@ def corrcoef(input: Any) -> Any:
     return clamp(products / reshape(deviations, shape=(-1, 1)) / deviations, -1.0, 1.0)
 
 
+@on_its_gpu
 def histc(input: Any, bins: int = 100, min: float = 0, max: float = 0) -> Any:
     """How many elements lie in each of `bins` equal parts of [min, max], without a gradient.
 

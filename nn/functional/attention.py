@@ -10,7 +10,7 @@ from tapegrad.autograd.arrays import FLOATS, HALVES, bool_, float32, module_of
 from tapegrad.autograd.engine import cast, describe, wrap
 from tapegrad.autograd.errors import ArgumentError, DtypeError, ShapeError
 from tapegrad.autograd.gates.products import swap
-from tapegrad.autograd.operations.arguments import check_tensor, same_dtype
+from tapegrad.autograd.operations.arguments import check_tensor, on_its_gpu, same_dtype
 
 from .arguments import float_tensor
 from .regularization import dropout
@@ -18,6 +18,7 @@ from .regularization import dropout
 __all__ = ["scaled_dot_product_attention"]
 
 
+@on_its_gpu
 def scaled_dot_product_attention(
     query: Any,
     key: Any,

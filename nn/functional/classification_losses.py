@@ -18,7 +18,12 @@ from tapegrad.autograd.gates import losses as gates
 from tapegrad.autograd.gates.indexing import gather
 from tapegrad.autograd.gates.shape import reshape
 from tapegrad.autograd.operations import log_softmax, mean, sum, where
-from tapegrad.autograd.operations.arguments import check_tensor, check_tensors, same_device
+from tapegrad.autograd.operations.arguments import (
+    check_tensor,
+    check_tensors,
+    on_its_gpu,
+    same_device,
+)
 
 from .activation import log1p_exp
 from .affine import linear
@@ -139,6 +144,7 @@ def kl_div(
     return sum(losses) / input.shape[0] if input.ndim else sum(losses)
 
 
+@on_its_gpu
 def linear_cross_entropy(
     input: Tensor,
     linear_weight: Tensor,
@@ -189,6 +195,7 @@ def linear_cross_entropy(
     return cross_entropy(scores, target, weight, ignored, reduction, label_smoothing)
 
 
+@on_its_gpu
 def cross_entropy(
     input: Any,
     target: Any,
@@ -296,6 +303,7 @@ def _at_least(total: Any) -> Any:
     return where(total == 0, 1, total)
 
 
+@on_its_gpu
 def nll_loss(
     input: Any,
     target: Any,

@@ -10,7 +10,12 @@ from tapegrad.autograd.arrays import HALVES, float32, module_of, result_type
 from tapegrad.autograd.engine import cast, describe
 from tapegrad.autograd.errors import ArgumentError, ShapeError
 from tapegrad.autograd.gates.indexing import index
-from tapegrad.autograd.operations.arguments import check_tensors, normalize_dim, numpy_names
+from tapegrad.autograd.operations.arguments import (
+    check_tensors,
+    normalize_dim,
+    numpy_names,
+    on_its_gpu,
+)
 
 from .arguments import float_tensor
 
@@ -87,6 +92,7 @@ def pairwise_distance(
     return ops.norm(x1 - x2 + eps, p, -1, keepdim)
 
 
+@on_its_gpu
 def pdist(input: Tensor, p: float = 2) -> Tensor:
     """The p-norm distances of the rows of a matrix, those of i < j: (0, 1), (0, 2), ..., (1, 2)...
 

@@ -14,12 +14,13 @@ from tapegrad.autograd.gates.indexing import index, index_add
 from tapegrad.autograd.gates.shape import reshape
 from tapegrad.autograd.modes import no_grad
 from tapegrad.autograd.operations import max, norm, where
-from tapegrad.autograd.operations.arguments import check_tensor, same_device
+from tapegrad.autograd.operations.arguments import check_tensor, on_its_gpu, same_device
 from tapegrad.kernels.segments import counted
 
 __all__ = ["embedding", "embedding_bag", "one_hot"]
 
 
+@on_its_gpu
 def embedding(
     input: Any,
     weight: Any,
@@ -66,6 +67,7 @@ def embedding(
     return gates.embedding(weight, positions=positions, padding=padding_idx, counts=uses)
 
 
+@on_its_gpu
 def embedding_bag(
     input: Any,
     weight: Any,
@@ -193,6 +195,7 @@ def _shorten(table: Any, positions: Any, longest: float, p: float) -> None:
         table[wrap(positions)] = where(lengths > longest, rows * (longest / (lengths + 1e-7)), rows)
 
 
+@on_its_gpu
 def one_hot(target: Any, num_classes: int = -1) -> Any:
     """Integers as rows with a single 1; by default as many columns as the largest needs.
 

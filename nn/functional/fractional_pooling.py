@@ -10,7 +10,7 @@ from tapegrad.autograd.arrays import device_of, module_of
 from tapegrad.autograd.engine import array_of, describe, wrap
 from tapegrad.autograd.errors import ArgumentError, ShapeError
 from tapegrad.autograd.gates.pooling import gather_from_plane
-from tapegrad.autograd.operations.arguments import same_device
+from tapegrad.autograd.operations.arguments import on_its_gpu, same_device
 from tapegrad.autograd.operations.random import rand
 from tapegrad.kernels.pooling import fractional_winners
 
@@ -21,6 +21,7 @@ __all__ = ["fractional_max_pool2d", "fractional_max_pool3d"]
 Ratio = float | Sequence[float]
 
 
+@on_its_gpu
 def fractional_max_pool2d(
     input: Any,
     kernel_size: Size,
@@ -48,6 +49,7 @@ def fractional_max_pool2d(
     return _fractional(name, 2, input, kernel_size, *size, return_indices, _random_samples)
 
 
+@on_its_gpu
 def fractional_max_pool3d(
     input: Any,
     kernel_size: Size,

@@ -17,7 +17,12 @@ from tapegrad.autograd.arrays import INTEGERS, module_of
 from tapegrad.autograd.engine import array_of, describe, wrap
 from tapegrad.autograd.errors import ArgumentError, DtypeError, PositionError, ShapeError
 from tapegrad.autograd.gates.indexing import index_put
-from tapegrad.autograd.operations.arguments import check_tensor, check_tensors, same_device
+from tapegrad.autograd.operations.arguments import (
+    check_tensor,
+    check_tensors,
+    on_its_gpu,
+    same_device,
+)
 
 from .activation import log1p_exp
 from .classification_losses import logistic_losses
@@ -62,6 +67,7 @@ def _margins(name: str, input: Tensor, target: Tensor, margin: float) -> Tensor:
     return index_put(ops.relu(rows - wanted), 0.0, key=(everyone, index._data.reshape(-1)))
 
 
+@on_its_gpu
 def multi_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -136,6 +142,7 @@ def multi_class_svm_loss(
     return reduced("multi_class_svm_loss", terms.sum(1).reshape(target.shape), reduction)
 
 
+@on_its_gpu
 def multilabel_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """Hinge of every wrong class against every right one: `sum_{y, j} max(0, 1 - s_y + s_j) / C`.
 

@@ -24,6 +24,7 @@ from tapegrad.autograd.operations.arguments import (
     normalize_dims,
     number_tensor,
     numpy_names,
+    on_its_gpu,
     same_dtype,
 )
 
@@ -42,6 +43,7 @@ __all__ = [
 ]
 
 
+@on_its_gpu
 def batch_norm(
     input: Any,
     running_mean: Any,
@@ -91,6 +93,7 @@ def batch_norm(
     return out
 
 
+@on_its_gpu
 def instance_norm(
     input: Any,
     running_mean: Any = None,
@@ -127,6 +130,7 @@ def instance_norm(
     return out
 
 
+@on_its_gpu
 def layer_norm(
     input: Any,
     normalized_shape: Sequence[int],
@@ -176,6 +180,7 @@ def rms_norm(
     return _as_before(out, input)
 
 
+@on_its_gpu
 def group_norm(
     input: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5
 ) -> Any:

@@ -11,7 +11,7 @@ from tapegrad.autograd.engine import describe
 from tapegrad.autograd.errors import ArgumentError, PositionError, ShapeError
 from tapegrad.autograd.gates import pooling as gates
 from tapegrad.autograd.gates.selection import where
-from tapegrad.autograd.operations.arguments import check_tensor
+from tapegrad.autograd.operations.arguments import check_tensor, on_its_gpu, same_device
 from tapegrad.kernels.pooling import pooled_size
 
 from .windows import Size, Sizes, batched, check_filled, check_fits, sizes, window_of
@@ -205,6 +205,7 @@ def lp_pool3d(
     return _lp_pool("lp_pool3d", 3, input, norm_type, kernel_size, stride, ceil_mode)
 
 
+@on_its_gpu
 def max_unpool1d(
     input: Any,
     indices: Any,
@@ -224,6 +225,7 @@ def max_unpool1d(
     return _max_unpool("max_unpool1d", 1, input, indices, *window)
 
 
+@on_its_gpu
 def max_unpool2d(
     input: Any,
     indices: Any,
@@ -249,6 +251,7 @@ def max_unpool2d(
     return _max_unpool("max_unpool2d", 2, input, indices, *window)
 
 
+@on_its_gpu
 def max_unpool3d(
     input: Any,
     indices: Any,
@@ -374,6 +377,7 @@ def _max_unpool(
 ) -> Any:
     window = window_of(name, kernel_size, stride, padding, dims)
     places = check_tensor(name, indices)._data
+    same_device(name, input, indices)
     if places.dtype != int64:
         raise ArgumentError(f"{name}: indices must be int64, got {describe(indices)}")
     if places.shape != check_tensor(name, input)._data.shape:

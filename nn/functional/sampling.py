@@ -20,7 +20,7 @@ from tapegrad.autograd.errors import ArgumentError, ShapeError
 from tapegrad.autograd.gates.activation import hardtanh
 from tapegrad.autograd.gates.indexing import index
 from tapegrad.autograd.operations import where
-from tapegrad.autograd.operations.arguments import check_tensor, same_device, same_dtype
+from tapegrad.autograd.operations.arguments import check_tensor, on_its_gpu, same_device, same_dtype
 from tapegrad.kernels.resampling import KEYS, keys_far, keys_near
 
 from .arguments import float_tensor
@@ -37,6 +37,7 @@ MODES = ("bilinear", "nearest", "bicubic")
 BORDERS = ("zeros", "border", "reflection")
 
 
+@on_its_gpu
 def grid_sample(
     input: Tensor,
     grid: Tensor,

@@ -13,7 +13,7 @@ from tapegrad.autograd.engine import array_of, cast, describe, needs_gradient, w
 from tapegrad.autograd.errors import ArgumentError, DtypeError, ShapeError
 from tapegrad.autograd.gates import indexing, reductions, sequences
 from tapegrad.autograd.operations import where
-from tapegrad.autograd.operations.arguments import same_device
+from tapegrad.autograd.operations.arguments import on_its_gpu, same_device
 
 from .arguments import float_tensor
 from .reduction import check_reduction, reduced
@@ -23,6 +23,7 @@ __all__ = ["ctc_loss"]
 NAME = "ctc_loss"
 
 
+@on_its_gpu
 def ctc_loss(
     log_probs: Tensor,
     targets: Tensor,

@@ -1,4 +1,4 @@
-"""Every operation refuses to mix devices, but for those that say why they may."""
+"""Every operation refuses to mix devices, and computes on a GPU that is not the current one."""
 
 from __future__ import annotations
 
@@ -27,6 +27,11 @@ def several(name):
             return drawn
         drawn = CALLS[name](Draw(seed))
     return None
+
+
+def parts(result):
+    found = result if isinstance(result, (tuple, list)) else (result,)
+    return [part for part in found if isinstance(part, tg.Tensor)]
 
 
 def called(name, drawn, device_of):
@@ -64,7 +69,7 @@ MIXED = [name for name in CALLS if several(name) and name not in MAY_MIX]
 @pytest.mark.parametrize("name", MIXED)
 def test_a_tensor_on_another_device_is_refused_with_both_named(gpu, name):
     drawn = several(name)
-    for odd, others in (("cpu", "cuda"), ("cuda", "cpu")):
+    for odd, others in (("cpu", "cuda"), ("cuda", "cpu"), ("cuda:1", "cuda:0")):
         for stranger in range(tensors_in(drawn)):
             with pytest.raises(RuntimeError, match="different devices") as caught:
                 called(name, drawn, lambda i, s=stranger, o=odd, t=others: o if i == s else t)
@@ -74,3 +79,24 @@ def test_a_tensor_on_another_device_is_refused_with_both_named(gpu, name):
 
 def test_those_that_may_mix_are_operations():
     assert set(MAY_MIX) <= set(CALLS)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_gpu_need_not_be_the_current_one(gpu, name):
+    drawn = of_elements(name)
+    leaves = []
+
+    def placed(array):
+        leaves.append(tg.tensor(array, device="cuda:1"))
+        return leaves[-1].requires_grad_() if leaves[-1].is_floating_point() else leaves[-1]
+
+    args, kwargs = made((drawn.args, drawn.kwargs), placed, tg)
+    results = parts(found(tg, name)(*args, **kwargs))
+    if not leaves:
+        return
+    assert {str(result.device) for result in results} <= {"cuda:1"}
+    for result in results:
+        if result.requires_grad and drawn.order:
+            result.backward(tg.ones_like(result), retain_graph=True)
+    assert {str(x.grad.device) for x in leaves if x.grad is not None} <= {"cuda:1"}
+    assert tg.cuda.current_device() == 0
