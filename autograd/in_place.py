@@ -22,6 +22,7 @@ from .gates.indexing import unmasked
 from .gates.selection import where
 from .methods import Operations
 from .operations import indexing, shape
+from .operations.arguments import on_its_gpu, same_device
 from .operations.creation import as_tensor
 from .versions import mark_written
 
@@ -73,6 +74,7 @@ class InPlace(Operations):
     dtype: Any
     device: Any
 
+    @on_its_gpu
     def _write(self, name: str, make: Callable[[], Any], *others: Any) -> Any:
         """Let this tensor hold what `make` computes, in the memory it has or as a new value."""
         recorded = get_mode().recording and any(map(engine.needs_gradient, (self, *others)))
@@ -155,8 +157,10 @@ class InPlace(Operations):
     def __irshift__(self, other: Any) -> Any:
         return self._augmented(">>=", comparison.bitwise_right_shift, other)
 
+    @on_its_gpu
     def __setitem__(self, key: Any, value: Any) -> None:
         """`x[key] = value`: rebinds x to a recorded copy while recording, else writes."""
+        same_device("x[...] = value", self, value)
         key = indexing.key_of(key, self._data)
         recorded = get_mode().recording and any(map(engine.needs_gradient, (self, value)))
         if recorded:
@@ -169,8 +173,7 @@ class InPlace(Operations):
         try:
             first, key = indexing.in_turn(key, self._data.ndim)
             part = self.data[first]
-            indexing.check_key(key, part)
-            part, key = unmasked(part, key)
+            part, key = unmasked(part, indexing.checked(key, part))
             part[key] = value._data if isinstance(value, Variable) else value
         except ValueError as error:
             raise ShapeError(

@@ -89,33 +89,36 @@ def in_turn(key: Any, ndim: int) -> tuple[Any, Any]:
     return tuple(first), tuple(second)
 
 
-def check_key(key: Any, data: Any) -> None:
-    """Refuse positions out of range where the library would wrap them: CuPy does, NumPy does not.
+def checked(key: Any, data: Any) -> Any:
+    """A key whose positions out of range are refused also where the library would wrap them around.
 
-    Only for keys without integers, as `in_turn` leaves those that hold arrays.
+    CuPy does, NumPy does not. Only for keys without integers, as `in_turn` leaves those that hold
+    arrays.
     """
     if module_of(data) is np:
-        return
+        return key
     parts = key if isinstance(key, tuple) else (key,)
-    dim = 0
+    found, dim = [], 0
     for part in parts:
         if part is ...:
             dim += data.ndim - sum(map(_span, parts))
+        span = _span(part)
         if is_array(part) and part.dtype in INTEGERS and dim < data.ndim:
             place = f"dim {dim} of {describe(data)}"
-            in_range("index", part, data.shape[dim], place, negative=True)
-        dim += _span(part)
+            part = in_range("index", part, data.shape[dim], place, negative=True)
+        found.append(part)
+        dim += span
+    return tuple(found) if isinstance(key, tuple) else found[0]
 
 
 def put_at(input: Any, value: Any, key: Any) -> Any:
     """A copy of `input` with `value` at `key` (of arrays), recorded."""
     first, second = in_turn(key, input._data.ndim)
     if first is ...:
-        check_key(second, input._data)
-        return gates.index_put(input, value, key=second)
+        return gates.index_put(input, value, key=checked(second, input._data))
     part = gates.index(input, key=first)
-    check_key(second, part._data)
-    return gates.index_put(input, gates.index_put(part, value, key=second), key=first)
+    written = gates.index_put(part, value, key=checked(second, part._data))
+    return gates.index_put(input, written, key=first)
 
 
 @on_its_gpu
@@ -136,8 +139,7 @@ def getitem(input: Any, key: Any) -> Any:
     first, second = in_turn(key_of(key, data), data.ndim)
     if first is not ...:
         input = gates.index(input, key=first)
-    check_key(second, input._data)
-    return gates.index(input, key=second)
+    return gates.index(input, key=checked(second, input._data))
 
 
 @numpy_names

@@ -8,13 +8,14 @@ import numpy as np
 
 from tapegrad.autograd.arrays import INTEGERS, module_of
 from tapegrad.autograd.engine import describe, wrap
-from tapegrad.autograd.errors import ArgumentError, PositionError, ShapeError
+from tapegrad.autograd.errors import ArgumentError, ShapeError
 from tapegrad.autograd.gates import embedding as gates
 from tapegrad.autograd.gates.indexing import index, index_add
 from tapegrad.autograd.gates.shape import reshape
 from tapegrad.autograd.modes import no_grad
 from tapegrad.autograd.operations import max, norm, where
 from tapegrad.autograd.operations.arguments import check_tensor, on_its_gpu, same_device
+from tapegrad.autograd.operations.positions import in_range
 from tapegrad.kernels.segments import counted
 
 __all__ = ["embedding", "embedding_bag", "one_hot"]
@@ -53,7 +54,7 @@ def embedding(
     if table.ndim != 2:
         raise ShapeError(f"embedding: expected a table (V, D), got {describe(weight)}")
     count = table.shape[0]
-    _check_range("embedding", positions, count)
+    positions = _in_table("embedding", positions, count)
     if padding_idx is not None:
         if not -count <= padding_idx < count:
             raise ArgumentError(f"embedding: padding_idx {padding_idx} is not one of {count} rows")
@@ -114,7 +115,7 @@ def embedding_bag(
     if mode == "max" and scale_grad_by_freq:
         raise RuntimeError(f"{name}: mode 'max' cannot scale gradients by frequency")
     xp = module_of(positions)
-    _check_range(name, positions, check_tensor(name, weight).shape[0])
+    positions = _in_table(name, positions, check_tensor(name, weight).shape[0])
     count, bags = _bags(name, positions, offsets, include_last_offset)
     positions = positions.reshape(-1)
     weighed = per_sample_weights
@@ -170,13 +171,9 @@ def _largest(xp: Any, rows: Any, sizes: Any) -> Any:
     return where(wrap(sizes == 0)[:, None], 0.0, largest)
 
 
-def _check_range(name: str, positions: Any, count: int) -> None:
-    """Refuse positions that the table does not have."""
-    if positions.size and not 0 <= positions.min().item() <= positions.max().item() < count:
-        raise PositionError(
-            f"{name}: positions from {positions.min()} to {positions.max()} are out "
-            f"of range for a table of {count} rows"
-        )
+def _in_table(name: str, positions: Any, count: int) -> Any:
+    """The positions, refused where the table does not have them."""
+    return in_range(name, positions, count, f"a table of {count} rows")
 
 
 def _positions(name: str, input: Any) -> Any:

@@ -574,7 +574,7 @@ def test_embedding_shortens_long_rows_in_the_table():
 
 
 def test_embedding_positions_must_be_in_the_table():
-    with pytest.raises(IndexError, match=r"positions from -1 to 3 are out of range .* 3 rows"):
+    with pytest.raises(IndexError, match=r"index 3 is out of range for a table of 3 rows"):
         F.embedding(tg.tensor([-1, 3]), tg.ones(3, 2))
 
 
