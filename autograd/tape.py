@@ -318,13 +318,14 @@ def known_inputs(node: Node) -> list[Any]:
 def values_to_run(step: Step, stream: np.random.Generator) -> list[Any] | None:
     """The inputs a step is run again with, those not kept made up; None where a shape is lost."""
     values: list[Any] = []
+    kept = "kept" in (step.node.notes or {})  # all that was given
     for value, before in zip(step.values, step.node.inputs, strict=True):
         if value is None and before is not None:
             value = stream.uniform(0.5, 1.5, before.shape)  # inside the domain of every gate
             value = value.astype(before.dtype)
         elif value is None and isinstance(step.node.gate, engine.BinaryGate):
             value = 0.0  # a constant that the gradient does not read
-        elif value is None and "bias" not in step.node.gate.input_names[-1:]:
+        elif value is None and not kept and "bias" not in step.node.gate.input_names[-1:]:
             return None  # not an optional input that was not given
         values.append(value)
     return values

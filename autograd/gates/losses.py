@@ -1,16 +1,20 @@
-"""Losses that a composition would make slower or less exact: Huber's, and binary cross-entropy."""
+"""Losses that a composition would make slower or less exact: Huber's, and the cross-entropies."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from tapegrad.autograd.arrays import wide
-from tapegrad.autograd.engine import BinaryGate, Gate, Node
+from tapegrad.autograd.arrays import module_of, wide
+from tapegrad.autograd.engine import BinaryGate, Gate, Node, Variable, array_of
+from tapegrad.kernels import cross_entropy as entropies
 from tapegrad.kernels.selection import select
 
 from .activation import hardtanh
 from .exponential import log, log1p
+from .precision import widened
+from .reductions import softmax, sum_
 from .selection import clamp, where
+from .shape import reshape
 
 LEAST_LOG = -100.0  # of a probability, as in PyTorch
 LEAST_VARIANCE = 1e-12  # p (1 - p), the divisor of the gradient, likewise
@@ -88,6 +92,45 @@ class KlDiv(BinaryGate):
         return node.inputs[0] and -grad * p, node.inputs[1] and grad * (slope - x)
 
 
+class CrossEntropy(Gate):
+    """-log softmax(x)[target]: softmax(x), less 1 at the target.
+
+    `weight` holds one number for each class and has no gradient. In first order the backward is one
+    pass over the logits; under `create_graph` it is the same formula composed of gates.
+    """
+
+    needs: ClassVar = {"x": "x target weight extra"}
+    floats: ClassVar = True
+    quiet: ClassVar = "always"
+    fresh: ClassVar = True
+
+    def forward(
+        self, xp: Any, x: Any, target: Any, weight: Any, **settings: Any
+    ) -> tuple[Any, ...]:
+        weight = weight if weight is None else weight.astype(x.dtype, copy=False)
+        return entropies.cross_entropy(xp, x, target, weight, entropies.Settings(**settings))
+
+    def backward(
+        self, node: Node, grad: Any, out: Any, x: Any, target: Any, weight: Any, **settings: Any
+    ) -> Any:
+        given = entropies.Settings(**settings)
+        x_data, target, weight = map(array_of, (x, target, weight))
+        weight = weight if weight is None else weight.astype(x.dtype, copy=False)
+        xp = module_of(x_data)
+        if not isinstance(grad, Variable):
+            to_x = entropies.cross_entropy_gradient(
+                xp, grad, x_data, target, weight, out[1:], given
+            )
+            return to_x, None, None
+        share, kept = entropies.demand(xp, x_data, target, weight, given)
+        if given.reduction == "none":
+            grad = reshape(grad, shape=kept.shape)
+        whole = sum_(share, dims=(given.dim,), keepdim=True)
+        to_x = softmax(widened(x), dim=given.dim) * whole - share
+        return where(kept, to_x, 0.0) * (widened(grad) / out[3][0]), None, None
+
+
 huber = Huber()
 binary_cross_entropy = BinaryCrossEntropy()
+cross_entropy = CrossEntropy()
 kl_div = KlDiv()

@@ -223,22 +223,44 @@ def cross_entropy(
             f"cross_entropy: label_smoothing must be in [0, 1], got {label_smoothing}"
         )
     classes = 1 if len(shape) > 1 else 0
-    scores = log_softmax(logits, classes)
     if check_tensor("cross_entropy", target)._data.dtype in FLOATS:
+        scores = log_softmax(logits, classes)
         return _against_probabilities(scores, target, classes, weight, reduction, label_smoothing)
-    if not label_smoothing:
-        return nll_loss(scores, target, weight, ignore_index, reduction, name="cross_entropy")
+    check_reduction("cross_entropy", reduction)
+    _check_classes("cross_entropy", logits, target, weight, classes)
+    dtype = logits._data.dtype
+    if weight is not None and (weight._node is not None or weight._data.dtype != dtype):
+        return _composed(logits, target, weight, ignore_index, reduction, label_smoothing, classes)
+    return gates.cross_entropy(
+        logits,
+        target,
+        weight,
+        dim=classes,
+        ignored=ignore_index,
+        reduction=reduction,
+        smoothing=label_smoothing,
+    )[0]
+
+
+def _composed(
+    logits: Any,
+    target: Any,
+    weight: Any,
+    ignore_index: int,
+    reduction: str,
+    label_smoothing: float,
+    classes: int,
+) -> Any:
+    """Cross-entropy of smaller gates, with gradients for the class weights."""
+    scores = log_softmax(logits, classes)
     exact = nll_loss(scores, target, weight, ignore_index, reduction, name="cross_entropy")
+    if not label_smoothing:
+        return exact
     kept, factor = _counted("cross_entropy", scores, target, weight, ignore_index, classes)
-    spread = (
-        -scores
-        if weight is None
-        else -scores * _per_class("cross_entropy", weight, scores, classes)
-    )
+    spread = -scores * _per_class("cross_entropy", weight, scores, classes)
     uniform = where(kept, mean(spread, classes), 0.0)
     if reduction == "mean":
-        total = sum(kept if factor is None else where(kept, factor, 0.0))
-        uniform = sum(uniform) / _at_least(total)
+        uniform = sum(uniform) / _at_least(sum(where(kept, factor, 0.0)))
     elif reduction == "sum":
         uniform = sum(uniform)
     return exact * (1 - label_smoothing) + uniform * label_smoothing
@@ -275,15 +297,8 @@ def _counted(
     name: str, scores: Any, target: Any, weight: Any, ignore_index: int, classes: int
 ) -> tuple[Any, Any]:
     """Which targets count, and the weight of each; the targets are checked."""
+    _check_classes(name, scores, target, weight, classes)
     data, labels = scores._data, target._data
-    if (
-        labels.dtype not in INTEGERS
-        or labels.shape != data.shape[:classes] + data.shape[classes + 1 :]
-    ):
-        raise ShapeError(
-            f"{name}: targets {describe(target)} must be integers of the shape of the scores "
-            f"{describe(scores)} without the classes (dim {classes})"
-        )
     kept = labels != ignore_index
     wrong = kept & ((labels < 0) | (labels >= data.shape[classes]))
     if wrong.any():
@@ -293,9 +308,20 @@ def _counted(
         )
     if weight is None:
         return wrap(kept), None
-    _per_class(name, weight, scores, classes)
     safe = module_of(data).where(kept, labels, 0)
     return wrap(kept), weight[wrap(safe)]
+
+
+def _check_classes(name: str, scores: Any, target: Any, weight: Any, classes: int) -> None:
+    """Whether targets and class weights fit the scores."""
+    shape, labels = scores._data.shape, target._data
+    if labels.dtype not in INTEGERS or labels.shape != shape[:classes] + shape[classes + 1 :]:
+        raise ShapeError(
+            f"{name}: targets {describe(target)} must be integers of the shape of the scores "
+            f"{describe(scores)} without the classes (dim {classes})"
+        )
+    if weight is not None and check_tensor(name, weight)._data.shape != (shape[classes],):
+        raise ShapeError(f"{name}: {shape[classes]} classes, but weight {describe(weight)}")
 
 
 def _at_least(total: Any) -> Any:

@@ -352,6 +352,20 @@ SAMPLES: list[Sample] = [
     Sample("huber", ((2, 3),), {"delta": 0.15}),
     Sample("binary_cross_entropy", ((2, 3), (2, 3)), positive=True),
     Sample("binary_cross_entropy", ((2, 1), (3,)), positive=True),
+    *(
+        Sample(
+            "cross_entropy",
+            inputs,
+            {"dim": dim, "ignored": ignored, "reduction": reduction, "smoothing": smoothing},
+        )
+        for inputs, dim, ignored in [
+            (((4, 3), np.array([0, 2, 1, 0]), None), 1, -100),
+            (((2, 3, 2), np.array([[0, 2], [1, 0]]), np.array([0.5, 2.0, 1.0])), 1, 0),
+            (((3,), np.array(1), None), 0, -100),
+        ]
+        for reduction in ("mean", "none")
+        for smoothing in (0.0, 0.3)
+    ),
     Sample("ctc_paths", ((2, 3), (3, 2, 3), MASK)),
     Sample("ctc_paths", ((1, 1), (0, 1, 1), MASK[:1, :1])),
     Sample("band_scan", ((3, 1, 4), *[(2, 1, 4)] * 3), {"reverse": False}),
