@@ -296,8 +296,20 @@ class _Gpu:
         self.device.__enter__()
         return self.cupy
 
-    def __exit__(self, *exception: object) -> None:
-        self.device.__exit__(*exception)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        try:
+            if isinstance(error, MemoryError):
+                raise _out_of_memory("making an array", error)
+        finally:
+            self.device.__exit__(kind, error, trace)
+
+
+def _out_of_memory(what: str, error: MemoryError) -> MemoryError:
+    from .out_of_memory import out_of_memory  # which stands on the engine
+
+    return out_of_memory(what, error)
 
 
 _HOST = _Host()

@@ -74,8 +74,6 @@ def retry(what: str, run: Callable[..., Any], *args: Any) -> Any:
     try:
         return run(*args)
     except MemoryError as error:
-        if isinstance(error, OutOfMemoryError):
-            raise
         failure = out_of_memory(what, error)
     raise failure
 
@@ -88,7 +86,9 @@ def release() -> None:
 
 
 def out_of_memory(what: str, error: BaseException) -> OutOfMemoryError:
-    """The error to raise when `what` found no memory on the current device."""
+    """The error to raise when `what` found no memory on the current device; made only once."""
+    if isinstance(error, OutOfMemoryError):
+        return error
     cupy: Any = arrays.cuda_module()
     pool, index = cupy.get_default_memory_pool(), arrays.current_index()
     free, total = cupy.cuda.runtime.memGetInfo()

@@ -16,6 +16,7 @@ from tapegrad.kernels.cuda import checks
 
 from . import arrays
 from .arrays import Array, device, device_of, loaded_cupy, on
+from .out_of_memory import retry
 
 _in_flight: deque[tuple[Any, Any]] = deque()  # an event, and what must live until it has passed
 
@@ -77,7 +78,7 @@ def _to_host(array: Array, non_blocking: bool) -> np.ndarray:
 
 def _to_gpu(array: np.ndarray, target: device, non_blocking: bool) -> Array:
     with on(target) as xp:
-        out = xp.empty(array.shape, array.dtype)
+        out = _room(xp, array)
         if not array.size:
             return out
         flat = np.ascontiguousarray(array)
@@ -100,9 +101,18 @@ def _between_gpus(array: Array, source: device, target: device) -> Array:
     with on(target) as xp:
         receiving = xp.cuda.get_current_stream()
         receiving.wait_event(ready)
-        out = xp.empty(flat.shape, flat.dtype)
+        out = _room(xp, flat)
         out.data.copy_from_device_async(flat.data, flat.nbytes, receiving)
         done = receiving.record()
     with on(source):
         sending.wait_event(done)  # the memory of `flat` may be used again behind the copy
     return out
+
+
+def _room(xp: Any, array: Array) -> Array:
+    """Memory on the current GPU for a copy of an array."""
+    try:
+        return xp.empty(array.shape, array.dtype)
+    except MemoryError:
+        pass
+    return retry("a copy to it", xp.empty, array.shape, array.dtype)
