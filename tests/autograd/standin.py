@@ -241,6 +241,18 @@ class FakeArray(np.lib.mixins.NDArrayOperatorsMixin):
         recording.launched("copy to the device")
         self.host[...] = array
 
+    def __dlpack_device__(self):
+        return 2, self.device.id
+
+    def __dlpack__(self, **asked):
+        return self.host.__dlpack__()
+
+    @property
+    def __cuda_array_interface__(self):
+        found = self.host.__array_interface__
+        kept = {key: found[key] for key in ("shape", "typestr", "data", "strides")}
+        return kept | {"version": 3, "stream": 1}
+
     def __array__(self, dtype=None, copy=None):
         raise TypeError("Implicit conversion to a NumPy array is not allowed")
 
@@ -285,6 +297,26 @@ class FakeArray(np.lib.mixins.NDArrayOperatorsMixin):
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
         name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
         return lifted(getattr(ufunc, method), name, {})(*inputs, **kwargs)
+
+
+class OnHost:
+    """An array of the stand-in's devices, as NumPy takes it."""
+
+    def __init__(self, owner):
+        self.owner = owner
+
+    def __dlpack_device__(self):
+        return 1, 0
+
+    def __dlpack__(self, **asked):
+        return self.owner.__dlpack__(stream=1)
+
+
+def described(owner):
+    """An array on the memory that an owner describes, whom it keeps alive."""
+    found = owner.__cuda_array_interface__
+    memory = types.SimpleNamespace(__array_interface__=found | {"version": 3}, owner=owner)
+    return wrapped(np.asarray(memory))
 
 
 def is_mask(key):
@@ -440,8 +472,15 @@ class FakeCupy(Library):
     def asarray(self, value, dtype=None):
         if isinstance(value, FakeArray):
             return value
+        if hasattr(value, "__cuda_array_interface__"):
+            return described(value)
         recording.launched("copy to the device")
         return FakeArray(np.asarray(value, dtype))
+
+    def from_dlpack(self, owner):
+        kind, index = owner.__dlpack_device__()
+        refuse(kind != 2, TypeError, f"CuPy takes no array of device {kind}")
+        return wrapped(np.from_dlpack(OnHost(owner)), index)
 
     def array(self, value, dtype=None, copy=True, order="K"):
         recording.launched("copy" if isinstance(value, FakeArray) else "copy to the device")
