@@ -105,11 +105,15 @@ def to_array(name: str, data: Any, dtype: Any, device: Any, copy: bool) -> Array
         raise TypeError(f"{name}: {error}") from None
     if array.dtype != wanted:
         _check_fits(name, data, array, wanted)
-        array, copy = array.astype(wanted), False
+        with arrays.on(arrays.device_of(array)):
+            array, copy = array.astype(wanted), False
     if device is not None:
         moved = transfers.move(array, device)
         array, copy = moved, copy and moved is array
-    return array.copy() if copy else array
+    if not copy:
+        return array
+    with arrays.on(arrays.device_of(array)):
+        return array.copy()
 
 
 def _check_fits(name: str, data: Any, array: Array, wanted: np.dtype) -> None:
