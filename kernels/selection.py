@@ -42,6 +42,17 @@ def select(xp: Any, condition: Array, x: Any, y: Any) -> Array:
     return _selected(condition.view(np.int8), x, y).view(dtype)
 
 
+def may_hold(xp: Any, condition: Array) -> bool:
+    """Whether a boolean array holds anywhere; on a GPU True, for to look would make the host wait.
+
+    For a step that can be spared where nothing holds, and does no harm where it is not.
+
+    >>> may_hold(np, np.array([False, False]))
+    False
+    """
+    return xp is not np or bool(condition.any())
+
+
 def _in_blocks(condition: Array, x: Array, y: Array) -> Array:
     """The same stretch by stretch, so that masks stay in the processor's cache."""
     flags, out = condition.reshape(-1).view(np.int8), np.empty(condition.shape, x.dtype)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .scans import last_true
+from .selection import may_hold
 
 Array = Any
 
@@ -100,11 +101,11 @@ def _at_rank(xp: Any, x: Array, value: Array, rank: int) -> Array:
     """The position of the element of a rank, of which the value is known."""
     same, less = x == value, x < value
     absent = value != value
-    if bool(absent.any()):
+    if may_hold(xp, absent):
         nan = x != x
         same, less = same | (absent & nan), less | (absent & ~nan)
     earlier = rank - xp.count_nonzero(less, axis=-1)  # of its equals, how many come before it
-    if not bool((earlier > 0).any()):
+    if not may_hold(xp, earlier > 0):
         return xp.argmax(same, axis=-1)
     return xp.argmax(xp.cumsum(same, axis=-1) > earlier[..., None], axis=-1)
 
@@ -120,10 +121,12 @@ def median_position(xp: Any, x: Array, skip: bool) -> Array:
     x = comparable(x)
     n = x.shape[-1]
     nan = x != x if x.dtype.kind == "f" else None
-    if nan is None or not bool(nan.any()):
+    if nan is None or not may_hold(xp, nan):
         return at_ranks(xp, x, [(n - 1) // 2])
     count = n - xp.count_nonzero(nan, axis=-1)[..., None]
     ranks = xp.maximum((count - 1) // 2, 0) if skip else xp.where(count < n, count, (n - 1) // 2)
+    if xp is not np:
+        return at_ranks(xp, x, ranks)
     rank = int(ranks.max()) if ranks.size else 0
     return at_ranks(xp, x, [rank] if bool((ranks == rank).all()) else ranks)
 
@@ -138,7 +141,7 @@ def topk(xp: Any, x: Array, k: int, largest: bool, ordered: bool) -> Array:
     """
     x = comparable(x)
     n = x.shape[-1]
-    if 4 * k > n or (x.dtype.kind == "f" and bool(xp.isnan(x).any())):
+    if 4 * k > n or xp is not np or (x.dtype.kind == "f" and bool(xp.isnan(x).any())):
         return argsort(xp, x, largest)[..., :k]
     if not x.size or not k:
         return xp.zeros((*x.shape[:-1], k), xp.int64)

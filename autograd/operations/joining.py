@@ -6,6 +6,8 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from tapegrad.autograd.arrays import INTEGERS, module_of, result_type
 from tapegrad.autograd.engine import Variable, cast, describe
 from tapegrad.autograd.errors import ArgumentError, ShapeError
@@ -445,11 +447,11 @@ def combinations(input: Any, r: int = 2, with_replacement: bool = False) -> Any:
         raise RuntimeError(f"combinations: r must not be negative, got {r}")
     if not r:  # one choice, of nothing
         return input.detach()[:0]
-    xp, least = module_of(data), 0 if with_replacement else 1
-    places = xp.arange(data.size)[:, None]
+    least = 0 if with_replacement else 1
+    places = np.arange(data.size)[:, None]
     for _ in range(r - 1):  # every row is followed by all positions that may come after its last
         counts = data.size - places[:, -1] - least
-        rows = members(xp, counts)
-        turn = xp.arange(rows.size) - (xp.cumsum(counts) - counts)[rows]
-        places = xp.concatenate((places[rows], (places[rows, -1] + least + turn)[:, None]), axis=1)
-    return index_gate(input, key=places)
+        rows = members(np, counts)
+        turn = np.arange(rows.size) - (np.cumsum(counts) - counts)[rows]
+        places = np.concatenate((places[rows], (places[rows, -1] + least + turn)[:, None]), axis=1)
+    return index_gate(input, key=module_of(data).asarray(places))

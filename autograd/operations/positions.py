@@ -72,6 +72,15 @@ def in_range(name: str, positions: Any, length: int, where: str, negative: bool 
     return positions
 
 
+def within(data: Any, least: float, most: float, message: str, error: type[Exception]) -> None:
+    """Refuse an array with values not from `least` to `most`; on a GPU, at the next wait for it."""
+    xp = module_of(data)
+    if xp is not np:
+        ranges.within(xp, data, least, most, message, error)
+    elif not bool(((data >= least) & (data <= most)).all()):
+        raise error(message)
+
+
 @on_its_gpu
 def nonzero(input: Any, *, as_tuple: bool = False) -> Any:
     """The positions of the elements that are not 0, a row each; or a tensor per dimension.

@@ -302,6 +302,8 @@ def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:
         )
     if minlength < 0:
         raise RuntimeError(f"bincount: minlength must not be negative, got {minlength}")
+    if data.size:
+        minlength = max(minlength, int(data.max()) + 1)
     if weights is None:
         return wrap(counted(xp, data, minlength).astype(int64, copy=False))
     given = check_tensor("bincount", weights)._data

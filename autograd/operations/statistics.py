@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from tapegrad.autograd.arrays import (
     FLOATS,
     HALVES,
@@ -23,6 +25,7 @@ from tapegrad.autograd.gates.indexing import gather
 from tapegrad.autograd.gates.shape import permute, reshape
 from tapegrad.kernels import extremes, sorting
 from tapegrad.kernels.segments import counted
+from tapegrad.kernels.selection import may_hold
 
 from .arguments import (
     Dim,
@@ -33,6 +36,7 @@ from .arguments import (
     on_its_gpu,
     same_device,
 )
+from .positions import within
 from .reductions import ValuesAndIndices, chosen, floating, nansum, sum
 from .selection import clamp
 
@@ -339,8 +343,7 @@ def _check_fractions(name: str, data: Any, q: Variable) -> None:
     if q._data.dtype != data.dtype:
         raise RuntimeError(f"{name}: q must be of dtype {data.dtype}, got {describe(q)}")
     fractions = q._data.astype(wide(q._data.dtype), copy=False)  # bfloat16 warns of NaN
-    if not bool(((fractions >= 0) & (fractions <= 1)).all()):
-        raise RuntimeError(f"{name}: q must be between 0 and 1, got {q!r}")
+    within(fractions, 0, 1, f"{name}: q must be between 0 and 1", RuntimeError)
 
 
 def _at_fractions(lines: Any, q: Any, skip: bool, interpolation: str) -> Any:
@@ -350,17 +353,22 @@ def _at_fractions(lines: Any, q: Any, skip: bool, interpolation: str) -> Any:
     n = data.shape[-1]
     nan = xp.isnan(data)
     ranks = q * float(n - 1)
-    if skip and bool(nan.any()):
+    if skip and may_hold(xp, nan):
         count = n - xp.count_nonzero(nan, axis=-1)[..., None]
         ranks = selection.where(count > 0, q * (count - 1).astype(data.dtype), 0.0)
-    elif bool(nan.any()):
+    elif may_hold(xp, nan):
         ranks = selection.where(nan.any(axis=-1, keepdims=True), float(n - 1), ranks)
     if interpolation in _INTERPOLATIONS:
         ranks = wrap(getattr(xp, _INTERPOLATIONS[interpolation])(ranks._data))
     count = ranks._data.shape[-1]
     below, above = xp.floor(ranks._data), xp.ceil(ranks._data)
     places: Any = xp.concatenate((below, above), axis=-1).astype(xp.int64)
-    places = places.tolist() if ranks._data.ndim < 2 else places
+    if ranks._data.ndim < 2:  # the same for every line
+        places = (
+            places.tolist()
+            if xp is np
+            else xp.broadcast_to(places, (*data.shape[:-1], places.size))
+        )
     found = gather(lines, sorting.at_ranks(xp, data, places), dim=data.ndim - 1)
     first, second = found[..., :count], found[..., count:]
     if interpolation in _INTERPOLATIONS:
@@ -461,9 +469,9 @@ def histc(input: Any, bins: int = 100, min: float = 0, max: float = 0) -> Any:
         raise RuntimeError(f"histc: the range from {low} to {high} is not finite")
     if low == high:
         low, high = low - 1, high + 1
-    inside = data[(data >= low) & (data <= high)]
+    inside = (data >= low) & (data <= high)
     number = data.dtype.type  # a Python number would widen a bfloat16
-    places = (inside - number(low)) * number(bins) / number(high - low)
-    places = places.astype(int64)
-    counts = counted(xp, xp.minimum(places, bins - 1), bins)
+    places = (xp.where(inside, data, number(low)) - number(low)) * number(bins) / number(high - low)
+    places = xp.where(inside, xp.minimum(places.astype(int64), bins - 1), bins)
+    counts = counted(xp, places, bins + 1)[:bins]
     return wrap(counts.astype(data.dtype))

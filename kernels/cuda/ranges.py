@@ -14,7 +14,7 @@ import numpy as np
 
 from . import checks
 from .compiling import source
-from .launching import Kernel, Launch, pointer
+from .launching import Kernel, Launch, on_device_of, pointer
 from .pointwise import STORED
 
 Array = Any
@@ -38,13 +38,14 @@ def positions(
         error: the exception to raise where the host waits next.
         negative: whether -1 is the last, and so on.
     """
-    given = xp.ascontiguousarray(given)
-    found = xp.empty(given.shape, np.int64)
-    if given.size:
-        launch = _launch("positions", given.dtype, given.size)
-        report, number = checks.watch(message, error)
-        launch(pointer(given), pointer(found), given.size, length, negative, report, number)
-    return found
+    with on_device_of(given):
+        found = xp.empty(given.shape, np.int64)
+        if given.size:
+            given = xp.ascontiguousarray(given)
+            launch = _launch("positions", given.dtype, given.size)
+            report, number = checks.watch(message, error)
+            launch(pointer(given), pointer(found), given.size, length, negative, report, number)
+        return found
 
 
 def within(
@@ -60,7 +61,9 @@ def within(
         message: what the error says, with `{value}` for where the element is in flat memory.
         error: the exception to raise where the host waits next.
     """
-    if given.size:
+    if not given.size:
+        return
+    with on_device_of(given):
         given = xp.ascontiguousarray(given)
         launch = _launch("within", given.dtype, given.size)
         report, number = checks.watch(message, error)

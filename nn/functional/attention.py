@@ -11,6 +11,7 @@ from tapegrad.autograd.engine import cast, describe, wrap
 from tapegrad.autograd.errors import ArgumentError, DtypeError, ShapeError
 from tapegrad.autograd.gates.products import swap
 from tapegrad.autograd.operations.arguments import check_tensor, on_its_gpu, same_dtype
+from tapegrad.kernels.selection import may_hold
 
 from .arguments import float_tensor
 from .regularization import dropout
@@ -99,7 +100,7 @@ def _added(name: str, query: Any, mask: Any) -> tuple[Any, Any]:
             f"for {describe(query)}"
         )
     unseen = ops.all(mask.detach() == -math.inf, dim=-1, keepdim=True)
-    if not mask.shape or not bool(unseen.any()):
+    if not mask.shape or not may_hold(module_of(data), unseen._data):
         return mask, None
     return ops.where(unseen, 0.0, mask), unseen
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from tapegrad.autograd import Tensor
 from tapegrad.autograd import operations as ops
 from tapegrad.autograd.arrays import FLOATS, INTEGERS, module_of
@@ -24,6 +26,9 @@ from tapegrad.autograd.operations.arguments import (
     on_its_gpu,
     same_device,
 )
+from tapegrad.autograd.operations.positions import within
+from tapegrad.kernels.cuda import ranges
+from tapegrad.kernels.selection import may_hold
 
 from .activation import log1p_exp
 from .affine import linear
@@ -67,8 +72,8 @@ def binary_cross_entropy(
             f"binary_cross_entropy: the input's shape {tuple(input.shape)} and the target's "
             f"{tuple(target.shape)} differ"
         )
-    if not bool(((input >= 0) & (input <= 1)).all()):
-        raise RuntimeError("binary_cross_entropy: every input must be between 0 and 1")
+    wanted = "binary_cross_entropy: every input must be between 0 and 1"
+    within(input._data, 0, 1, wanted, RuntimeError)
     losses = gates.binary_cross_entropy(input, target)
     return reduced("binary_cross_entropy", losses if weight is None else losses * weight, reduction)
 
@@ -256,7 +261,7 @@ def _composed(
     exact = nll_loss(scores, target, weight, ignore_index, reduction, name="cross_entropy")
     if not label_smoothing:
         return exact
-    kept, factor = _counted("cross_entropy", scores, target, weight, ignore_index, classes)
+    kept, _, factor = _counted("cross_entropy", scores, target, weight, ignore_index, classes)
     spread = -scores * _per_class("cross_entropy", weight, scores, classes)
     uniform = where(kept, mean(spread, classes), 0.0)
     if reduction == "mean":
@@ -295,21 +300,20 @@ def _against_probabilities(
 
 def _counted(
     name: str, scores: Any, target: Any, weight: Any, ignore_index: int, classes: int
-) -> tuple[Any, Any]:
-    """Which targets count, and the weight of each; the targets are checked."""
+) -> tuple[Any, Any, Any]:
+    """Which targets count, the targets with 0 for the others, and the weight of each; checked."""
     _check_classes(name, scores, target, weight, classes)
-    data, labels = scores._data, target._data
+    xp, count, labels = module_of(scores._data), scores._data.shape[classes], target._data
     kept = labels != ignore_index
-    wrong = kept & ((labels < 0) | (labels >= data.shape[classes]))
-    if wrong.any():
-        worst = int(module_of(data).asarray(labels)[wrong].reshape(-1)[0])
-        raise IndexError(
-            f"{name}: target {worst} is out of range for {data.shape[classes]} classes"
-        )
-    if weight is None:
-        return wrap(kept), None
-    safe = module_of(data).where(kept, labels, 0)
-    return wrap(kept), weight[wrap(safe)]
+    refusal = f"{name}: target {{value}} is out of range for {count} classes"
+    safe = xp.where(kept, labels, 0)
+    if xp is not np and count:
+        safe = ranges.positions(xp, safe, count, refusal, IndexError)
+    else:
+        wrong = kept & ((labels < 0) | (labels >= count))
+        if wrong.any():
+            raise IndexError(refusal.replace("{value}", str(xp.asarray(labels)[wrong].flat[0])))
+    return wrap(kept), safe, None if weight is None else weight[wrap(safe)]
 
 
 def _check_classes(name: str, scores: Any, target: Any, weight: Any, classes: int) -> None:
@@ -353,12 +357,9 @@ def nll_loss(
     if reduction not in ("none", "mean", "sum"):
         raise ArgumentError(f"{name}: reduction must be 'none', 'mean' or 'sum', got {reduction!r}")
     classes = 1 if data.ndim > 1 else 0
-    kept, factor = _counted(name, input, target, weight, ignore_index, classes)
+    kept, labels, factor = _counted(name, input, target, weight, ignore_index, classes)
     xp = module_of(data)
-    labels = target._data
-    everyone = bool(kept._data.all())
-    if not everyone:
-        labels = xp.where(kept._data, labels, 0)
+    everyone = not may_hold(xp, ~kept._data)
     shape = (*data.shape[:classes], 1, *data.shape[classes + 1 :])
     picked = gather(input, xp.asarray(labels).reshape(shape), dim=classes)
     losses = -reshape(picked, shape=target._data.shape)
@@ -372,5 +373,5 @@ def nll_loss(
     if reduction == "sum":
         return total
     if factor is None:
-        return total / max(int(kept._data.sum()), 1)
+        return total / wrap(xp.maximum(xp.count_nonzero(kept._data), 1))
     return total / _at_least(sum(factor if everyone else where(kept, factor, 0.0)))

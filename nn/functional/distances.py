@@ -15,7 +15,9 @@ from tapegrad.autograd.operations.arguments import (
     normalize_dim,
     numpy_names,
     on_its_gpu,
+    same_device,
 )
+from tapegrad.kernels.selection import may_hold
 
 from .arguments import float_tensor
 
@@ -26,6 +28,7 @@ __all__ = [
 ]
 
 
+@on_its_gpu
 @numpy_names
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """The cosine of the angle along a dimension: `x y / (max(|x|, eps) max(|y|, eps))`.
@@ -42,6 +45,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     >>> F.cosine_similarity(tg.tensor([[3.0, 0.0]]), tg.tensor([[2.0, 2.0]]))
     tensor([0.7071])
     """
+    same_device("cosine_similarity", x1, x2)
     x1, x2 = _broadcast("cosine_similarity", *check_tensors("cosine_similarity", x1, x2))
     dim = normalize_dim("cosine_similarity", dim, x1.ndim)
     dtype = result_type(x1._data, x2._data)
@@ -56,7 +60,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
 def _length(x: Tensor, dim: int, eps: float) -> Tensor:
     length = ops.norm(x, 2, dim)
     short = eps - length.detach()
-    if bool((short > 0).any()):
+    if may_hold(module_of(short._data), short._data > 0):
         length = length + ops.where(short > 0, short, 0.0)
     return length
 

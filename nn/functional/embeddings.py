@@ -207,9 +207,6 @@ def one_hot(target: Any, num_classes: int = -1) -> Any:
     if not data.size and num_classes == -1:
         raise ArgumentError("one_hot: no target to count classes from; give num_classes=")
     classes = data.max().item() + 1 if num_classes == -1 else num_classes
-    if data.size and not 0 <= data.min().item() <= data.max().item() < classes:
-        raise ArgumentError(
-            f"one_hot: targets must be from 0 to {classes - 1}, got {data.min()} to {data.max()}"
-        )
+    data = in_range("one_hot", data, classes, f"{classes} classes")
     xp = module_of(data)
     return wrap((xp.asarray(data)[..., None] == xp.arange(classes)).astype(np.int64))

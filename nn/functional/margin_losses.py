@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from tapegrad.autograd import Tensor
 from tapegrad.autograd import operations as ops
 from tapegrad.autograd.arrays import INTEGERS, module_of
 from tapegrad.autograd.engine import array_of, describe, wrap
-from tapegrad.autograd.errors import ArgumentError, DtypeError, PositionError, ShapeError
+from tapegrad.autograd.errors import ArgumentError, DtypeError, ShapeError
 from tapegrad.autograd.gates.indexing import index_put
 from tapegrad.autograd.operations.arguments import (
     check_tensor,
@@ -23,6 +25,7 @@ from tapegrad.autograd.operations.arguments import (
     on_its_gpu,
     same_device,
 )
+from tapegrad.autograd.operations.positions import in_range, within
 
 from .activation import log1p_exp
 from .classification_losses import logistic_losses
@@ -55,13 +58,8 @@ def _margins(name: str, input: Tensor, target: Tensor, margin: float) -> Tensor:
         )
     if target.dtype not in INTEGERS:
         raise DtypeError(f"{name}: targets must be integers, got {describe(target)}")
-    given = target._data
-    if given.size and not 0 <= given.min().item() <= given.max().item() < classes:
-        raise PositionError(
-            f"{name}: targets from {given.min()} to {given.max()} are out of range for {classes} "
-            "classes"
-        )
-    rows, index = input.reshape(batch, classes), target.reshape(batch, 1)
+    given = in_range(name, target._data, classes, f"{classes} classes")
+    rows, index = input.reshape(batch, classes), wrap(given).reshape(batch, 1)
     wanted = ops.gather(rows, 1, index) - margin
     everyone = module_of(input._data).arange(batch)
     return index_put(ops.relu(rows - wanted), 0.0, key=(everyone, index._data.reshape(-1)))
@@ -178,13 +176,14 @@ def multilabel_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean
     classes = shape[-1] if shape else 1
     right = xp.asarray(right).reshape(-1, classes)
     counts = xp.cumsum(right < 0, axis=1) == 0
-    if bool((counts & (right >= classes)).any()) or bool((right < -1).any()):
-        raise IndexError(f"{name}: targets must be classes from 0 to {classes - 1}, or -1")
-    most = int(counts.sum(axis=1).max()) if counts.size else 0
+    wanted = f"{name}: targets must be classes from 0 to {classes - 1}, or -1"
+    within(right * (counts | (right < -1)), 0, classes - 1, wanted, IndexError)
+    most = classes  # on a GPU, to look for the longest costs more
+    if xp is np:
+        most = int(counts.sum(axis=1).max()) if counts.size else 0
     right, counts = xp.where(counts, right, 0)[:, :most], counts[:, :most]
-    is_wrong = xp.ones((right.shape[0], classes), bool)
-    rows = xp.broadcast_to(xp.arange(right.shape[0])[:, None], right.shape)
-    is_wrong[rows[counts], right[counts]] = False
+    named = (right[:, :, None] == xp.arange(classes)) & counts[:, :, None]
+    is_wrong = ~named.any(axis=1)
     rows_of_scores = input.reshape(-1, classes)
     lead = 1 - ops.gather(rows_of_scores, 1, wrap(right)).unsqueeze(2)
     counted = wrap(counts[:, :, None] & is_wrong[:, None, :])

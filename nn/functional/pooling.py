@@ -8,10 +8,11 @@ from typing import Any
 
 from tapegrad.autograd.arrays import int64
 from tapegrad.autograd.engine import describe
-from tapegrad.autograd.errors import ArgumentError, PositionError, ShapeError
+from tapegrad.autograd.errors import ArgumentError, ShapeError
 from tapegrad.autograd.gates import pooling as gates
 from tapegrad.autograd.gates.selection import where
 from tapegrad.autograd.operations.arguments import check_tensor, on_its_gpu, same_device
+from tapegrad.autograd.operations.positions import in_range
 from tapegrad.kernels.pooling import pooled_size
 
 from .windows import Size, Sizes, batched, check_filled, check_fits, sizes, window_of
@@ -387,12 +388,7 @@ def _max_unpool(
         check_filled(name, images)
         size = _unpooled_size(name, images, window, output_size)
         positions = places.reshape(images._data.shape)
-        plane = math.prod(size)
-        if positions.size and not 0 <= positions.min() <= positions.max() < plane:
-            raise PositionError(
-                f"{name}: indices run from {positions.min()} to {positions.max()}, but planes of "
-                f"{size} have {plane} positions"
-            )
+        positions = in_range(name, positions, math.prod(size), f"planes of {size}")
         return gates.scatter_to_plane(images, positions, size=size, adds=False)
 
     return batched(name, input, dims, compute)

@@ -10,10 +10,13 @@ import math
 
 from tapegrad.autograd import Tensor
 from tapegrad.autograd import operations as ops
+from tapegrad.autograd.arrays import module_of
 from tapegrad.autograd.engine import describe
 from tapegrad.autograd.errors import ArgumentError
 from tapegrad.autograd.gates import losses as gates
-from tapegrad.autograd.operations.arguments import check_tensor
+from tapegrad.autograd.operations.arguments import check_tensor, on_its_gpu, same_device
+from tapegrad.autograd.operations.positions import within
+from tapegrad.kernels.selection import may_hold
 
 from .arguments import float_tensor
 from .reduction import check_reduction, check_same_shape, reduced, weighed
@@ -172,6 +175,7 @@ def poisson_nll_loss(
     return reduced("poisson_nll_loss", losses, reduction)
 
 
+@on_its_gpu
 def gaussian_nll_loss(
     input: Tensor,
     target: Tensor,
@@ -202,9 +206,13 @@ def gaussian_nll_loss(
     check_reduction("gaussian_nll_loss", reduction)
     check_tensor("gaussian_nll_loss", input)
     variance = ops.full_like(input, float(var)) if isinstance(var, (int, float)) else var
-    too_small = bool((variance.detach() < eps).any())
-    if too_small and bool((variance.detach() < 0).any()):
-        raise ArgumentError("gaussian_nll_loss: var must not be negative")
+    same_device("gaussian_nll_loss", input, target, variance)
+    values = variance._data
+    too_small = may_hold(module_of(values), values < eps)
+    if too_small:  # NaN is left to the sum, as anywhere
+        wanted = "gaussian_nll_loss: var must not be negative"
+        real = module_of(values).where(values == values, values, 0)
+        within(real, 0, math.inf, wanted, ArgumentError)
     shape = input.shape
     if variance.shape != shape:
         if variance.shape == shape[:-1]:

@@ -22,6 +22,7 @@ from tapegrad.autograd.gates.indexing import index
 from tapegrad.autograd.operations import where
 from tapegrad.autograd.operations.arguments import check_tensor, on_its_gpu, same_device, same_dtype
 from tapegrad.kernels.resampling import KEYS, keys_far, keys_near
+from tapegrad.kernels.selection import may_hold
 
 from .arguments import float_tensor
 
@@ -200,7 +201,7 @@ def _weighed(xp: Any, flat: Tensor, taps: list[list[Tap]], sizes: list[int], fir
             part = where(wrap(everywhere), pixels, 0.0)
         else:
             weight = weight.reshape(-1)
-            if not bool(everywhere.all()):
+            if may_hold(xp, ~everywhere):
                 weight = where(wrap(everywhere), weight, 0.0)
             part = pixels * weight
         total = part if total is None else total + part

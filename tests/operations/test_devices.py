@@ -1,4 +1,4 @@
-"""Every operation refuses to mix devices, and computes on a GPU that is not the current one."""
+"""Every operation computes where its tensors are, refuses to mix devices, and seldom waits."""
 
 from __future__ import annotations
 
@@ -100,3 +100,56 @@ def test_a_gpu_need_not_be_the_current_one(gpu, name):
             result.backward(tg.ones_like(result), retain_graph=True)
     assert {str(x.grad.device) for x in leaves if x.grad is not None} <= {"cuda:1"}
     assert tg.cuda.current_device() == 0
+
+
+# Where the host waits, and why. Nothing else does, forward or backward.
+A_SHAPE_OF_VALUES = "how many there are decides the shape"
+AN_ANSWER = "a Python value is the answer"
+WHAT_THE_HOST_TAKES = "a tensor is given for a number that decides a shape"
+LAPACK = "CuPy's linear algebra says whether it succeeded"
+WAITS = {
+    "argwhere": A_SHAPE_OF_VALUES,
+    "masked_scatter": "there must be as many values as the mask has places",
+    "masked_select": A_SHAPE_OF_VALUES,
+    "nonzero": A_SHAPE_OF_VALUES,
+    "nonzero_static": A_SHAPE_OF_VALUES,
+    "bincount": A_SHAPE_OF_VALUES,
+    "unique": A_SHAPE_OF_VALUES,
+    "unique_consecutive": A_SHAPE_OF_VALUES,
+    "repeat_interleave": A_SHAPE_OF_VALUES,
+    "nn.functional.one_hot": "the largest decides how many columns there are, if nobody says",
+    "nn.functional.embedding_bag": "rows that padding_idx leaves out are taken out",
+    "nn.functional.ctc_loss": "the lengths of the sequences decide how far it runs",
+    "index_reduce": "it goes on as long as a position repeats",
+    "scatter_reduce": "it goes on as long as a position repeats",
+    "allclose": AN_ANSWER,
+    "equal": AN_ANSWER,
+    "narrow": WHAT_THE_HOST_TAKES,
+    "tensor_split": WHAT_THE_HOST_TAKES,
+    **dict.fromkeys(
+        ("cholesky", "det", "inverse", "logdet", "matrix_exp", "pinverse", "qr", "slogdet", "svd"),
+        LAPACK,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", [n for n in CALLS if not n.startswith("linalg.")])
+def test_the_host_waits_where_it_must_and_nowhere_else(recording, name):
+    drawn = of_elements(name)
+    leaves = []
+
+    def placed(array):
+        leaves.append(tg.tensor(array, device="cuda"))
+        return leaves[-1].requires_grad_() if leaves[-1].is_floating_point() else leaves[-1]
+
+    args, kwargs = made((drawn.args, drawn.kwargs), placed, tg)
+    recording.clear()
+    for result in parts(found(tg, name)(*args, **kwargs)):
+        if result.requires_grad and drawn.order:
+            result.backward(tg.ones_like(result), retain_graph=True)
+    if name not in WAITS:
+        assert recording.synchronisations == []
+
+
+def test_what_may_wait_are_operations():
+    assert set(WAITS) <= set(CALLS)
