@@ -25,25 +25,12 @@ from .arrays import (
     several_gpus,
     stand_at,
 )
-from .engine import (
-    LARGE,
-    Leaf,
-    Mode,
-    Node,
-    Variable,
-    cast,
-    describe,
-    elsewhere,
-    get_mode,
-    leaf,
-    mode,
-    output,
-    wrap,
-)
+from .engine import LARGE, Leaf, cast, describe, elsewhere, leaf, output, wrap
 from .errors import ShapeError
 from .gates.arithmetic import add
 from .gates.broadcasting import sum_to
 from .gates.copies import clone
+from .records import Mode, Node, Variable, get_mode, mode
 from .versions import mark_written, written_since
 
 

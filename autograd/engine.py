@@ -1,4 +1,4 @@
-"""Recording: gates, the nodes they leave on the tape, and the variables that carry values.
+"""Gates: how they are called, and what they leave on the tape (the tape itself is in `records`).
 
 A `Gate` is a differentiable primitive with its forward and its backward side by side. Calling it on
 variables runs the forward and, when a gradient is wanted, leaves a `Node` that points to the nodes
@@ -6,18 +6,14 @@ of its inputs. Calling it on plain arrays only computes: that is how a backward,
 terms of gates, runs at full speed on arrays in first order and is itself recorded under
 `create_graph=True`. The walk backwards is in `backward.py`.
 
-What a node keeps is what its gate says the gradient needs, and never a variable, so there are no
-reference cycles and dropping the result frees the graph.
+What a node keeps is what its gate says the gradient needs, and nothing else.
 """
 
 from __future__ import annotations
 
-import itertools
 import re
-import sys
 import weakref
 from collections.abc import Callable, Sequence
-from contextvars import ContextVar
 from typing import Any, ClassVar
 
 import numpy as np
@@ -37,75 +33,7 @@ from .arrays import (
     result_type,
 )
 from .errors import DtypeError, ShapeError
-
-next_number = itertools.count(1).__next__  # the order of recording, which is a topological order
-
-
-class Variable:
-    """A value and its place on the tape; `Tensor` adds the methods people use.
-
-    `_data` is an array or, for a 0-d result on a CPU, a NumPy scalar (ten times quicker to compute
-    with); `_node` is None unless a gradient is wanted.
-    """
-
-    __slots__ = ("__weakref__", "_data", "_grad", "_name", "_node")
-    _data: Array
-    _node: Node | None
-    _name: str | None
-    _grad: Any
-
-
-class Node:
-    """One step of the tape: a gate, the nodes of its inputs, and what its backward needs."""
-
-    __slots__ = (
-        "__weakref__",
-        "constant",
-        "dtype",
-        "gate",
-        "grad",
-        "inputs",
-        "notes",
-        "number",
-        "params",
-        "saved",
-        "shape",
-        "value",
-    )
-
-    def __init__(
-        self,
-        gate: Gate,
-        inputs: tuple[Node | None, ...],
-        saved: tuple[Any, ...] | None,
-        params: dict[str, Any],
-        out: Array,
-    ) -> None:
-        self.gate = gate
-        self.number = next_number()
-        self.inputs = inputs
-        self.saved = saved  # (out, *inputs), None where not needed; None once consumed
-        self.params = params
-        self.shape = shape = out.shape
-        self.dtype = out.dtype
-        self.value = None if shape else out  # scalars stay to be printed and drawn: they are free
-        self.grad: Any = None  # likewise, once backward has passed
-        self.constant: Any = None  # likewise, the number that was the other input
-        self.notes: dict[str, Any] | None = None  # name, origin, hooks: what few nodes have
-
-    def note(self, key: str, value: Any) -> None:
-        """Attach a rarely used fact (a name, where it was recorded, hooks)."""
-        if self.notes is None:
-            self.notes = {}
-        self.notes[key] = value
-
-    @property
-    def origin(self) -> str:
-        """Where the user's code recorded this node, if that was being noted."""
-        return (self.notes or {}).get("origin", "")
-
-    def __repr__(self) -> str:
-        return f"<{self.gate.name} #{self.number}>"
+from .records import Node, Variable, get_mode
 
 
 class Leaf(Node):
@@ -117,44 +45,6 @@ class Leaf(Node):
         super().__init__(leaf, (), None, {}, variable._data)
         self.variable = weakref.ref(variable)
 
-
-class Mode:
-    """What this thread or task records: whether at all, onto which open tapes, with origins.
-
-    `outer` is the mode that leaving this one returns to.
-    """
-
-    __slots__ = ("anomaly", "outer", "recording", "tapes", "watched")
-
-    def __init__(
-        self,
-        recording: bool,
-        tapes: tuple[Any, ...] = (),
-        anomaly: bool = False,
-        outer: Mode | None = None,
-    ) -> None:
-        self.recording = recording
-        self.tapes = tapes
-        self.anomaly = anomaly
-        self.outer = outer
-        self.watched = bool(tapes or anomaly)
-
-    def observe(self, node: Node, inputs: Any, arrays: Any, out: Any) -> None:
-        """Tell the open tapes of a new node, and note the line of the user's code it came from."""
-        if not self.watched:
-            return
-        frame = sys._getframe(1)
-        while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(
-            "tapegrad."
-        ):
-            frame = frame.f_back
-        node.note("origin", f"{frame.f_code.co_filename}:{frame.f_lineno}")
-        for tape in self.tapes:
-            tape.observe(node, inputs, arrays, out)
-
-
-mode: ContextVar[Mode] = ContextVar("tapegrad.mode", default=Mode(True))  # noqa: B039 - immutable
-get_mode = mode.get
 
 _new = object.__new__
 _variable_class: type[Variable] = Variable
@@ -234,6 +124,7 @@ class Gate:
     wholes     params that are whole numbers of 64 bits and differ from call to call (a seed):
                arguments of the kernel, where other whole numbers are part of its text
     counts     the expression reads `index`, the place of the element in the order of the shape
+    compares   whole numbers with a Python number, which need not be in the range of their dtype
     slopes     for each input, the derivative of the output as a formula of the inputs and `out`
     pointwise  each element of the output depends on one element of each input alone
     blocked    pointwise in several passes: on a CPU large arrays are computed block by block, so
@@ -254,6 +145,7 @@ class Gate:
     cuda: ClassVar[str] = ""
     headers: ClassVar[tuple[str, ...]] = ()
     wholes: ClassVar[tuple[str, ...]] = ()
+    compares: ClassVar[bool] = False
     counts: ClassVar[bool] = False
     slopes: ClassVar[dict[str, str]] = {}
     pointwise: ClassVar[bool] = False

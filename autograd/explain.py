@@ -19,9 +19,10 @@ from typing import Any
 from . import engine
 from .arrays import module_of
 from .backward import reachable
-from .engine import Leaf, Node, Variable, describe
+from .engine import Leaf, describe
 from .errors import PositionError
 from .explanation import Explanation, Sum, Term, size_of
+from .records import Node, Variable
 from .shares import hand_back
 from .tape import known_inputs, label_of, shown
 

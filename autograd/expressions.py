@@ -18,8 +18,9 @@ from typing import Any
 
 from . import operations
 from .arrays import float64
-from .engine import Leaf, Variable
+from .engine import Leaf
 from .operations.creation import tensor
+from .records import Variable
 
 LONGEST = 10_000  # characters
 OPERATORS: dict[type[ast.operator], tuple[str, Callable[[Any, Any], Any]]] = {

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from .arrays import FLOATS, Array, bool_, float32, float64, module_of
-from .engine import describe, get_mode, wrap
+from .engine import describe, wrap
 from .errors import ArgumentError, DtypeError
 from .gates.selection import where
 from .in_place import InPlace
 from .operations.generators import Generator, draw
 from .operations.random import integers, trials
+from .records import get_mode
 
 
 class Fillers(InPlace):

@@ -23,7 +23,8 @@ from tapegrad.kernels.expression import Program, Scalar
 
 from . import tracing
 from .arrays import Array, device_of, module_of, result_type
-from .engine import Variable, wrap
+from .engine import wrap
+from .records import Variable
 
 
 def overwrite(

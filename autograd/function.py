@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from .arrays import FLOATS, is_array
-from .engine import Gate, Node, Variable, array_of, describe, get_mode, output, wrap
+from .engine import Gate, array_of, describe, output, wrap
 from .modes import no_grad
+from .records import Node, Variable, get_mode
 
 
 class Context:

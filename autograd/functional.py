@@ -12,12 +12,13 @@ from collections.abc import Callable
 from typing import Any
 
 from .backward import grad
-from .engine import Variable, describe, wrap
+from .engine import describe, wrap
 from .errors import ShapeError
 from .modes import enable_grad
 from .operations.creation import ones_like, require_gradient, zeros, zeros_like
 from .operations.joining import stack
 from .operations.shape import reshape
+from .records import Variable
 
 Tensors = Any  # a tensor or a tuple of tensors
 

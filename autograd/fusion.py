@@ -24,11 +24,12 @@ from tapegrad.kernels.expression import FusionError, Program, Scalar, compact
 
 from . import tracing
 from .arrays import FLOATS, MODULES, device_of, is_array, several_gpus
-from .engine import Gate, Variable, get_mode, module_of_inputs, wrap
+from .engine import Gate, module_of_inputs, wrap
 from .gates.arithmetic import pow_
 from .gates.broadcasting import sum_to
 from .gates.exponential import Smooth
 from .operations.generators import reserved
+from .records import Variable, get_mode
 
 Number = int | float
 

@@ -15,8 +15,9 @@ import numpy as np
 
 from .arrays import FLOATS, float64
 from .backward import grad
-from .engine import Variable, describe, wrap
+from .engine import describe, wrap
 from .operations.creation import require_gradient
+from .records import Variable
 
 
 class GradcheckError(RuntimeError):

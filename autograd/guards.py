@@ -11,8 +11,9 @@ from typing import Any
 
 from . import arrays
 from .arrays import DEVICE_TYPES
-from .engine import Gate, Node
+from .engine import Gate
 from .out_of_memory import OutOfMemoryError, retry
+from .records import Node
 
 
 def forward(run: Callable[..., Any]) -> Callable[..., Any]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from . import engine
 from .arrays import FLOATS, bool_
-from .engine import Leaf, Variable, cast, describe, get_mode
+from .engine import Leaf, cast, describe
 from .errors import DtypeError, ShapeError
 from .gates import arithmetic, comparison, rounding
 from .gates.indexing import unmasked
@@ -24,6 +24,7 @@ from .methods import Operations
 from .operations import indexing, shape
 from .operations.arguments import on_its_gpu, same_device
 from .operations.creation import as_tensor
+from .records import Variable, get_mode
 from .versions import mark_written
 
 F = TypeVar("F", bound=Callable[..., Any])

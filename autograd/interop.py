@@ -13,8 +13,9 @@ import numpy as np
 
 from . import exchange, numpy_reductions, numpy_shapes
 from . import operations as ops
-from .engine import Variable, array_of, needs_gradient, wrap
+from .engine import array_of, needs_gradient, wrap
 from .gates import comparison, exponential, selection, trigonometry
+from .records import Variable
 from .versions import mark_written
 
 _UFUNCS: dict[Any, Callable[..., Any]] = {

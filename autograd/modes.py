@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from .engine import Mode, get_mode, mode
+from .records import Mode, get_mode, mode
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from .arrays import is_array
-from .engine import Variable
 from .gates import arithmetic, comparison, rounding
 from .operations import indexing, products
 from .operations.creation import as_tensor
+from .records import Variable
 
 # Bound once: calling an instance costs 0.1 us more than calling its method.
 _add, _sub, _mul, _div = (

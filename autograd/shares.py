@@ -14,8 +14,9 @@ import numpy as np
 from . import versions
 from .arrays import MODULES
 from .backward import check_overwritten, complete, fit, place
-from .engine import Leaf, Node, cast
+from .engine import Leaf, cast
 from .modes import no_grad
+from .records import Node
 
 
 def hand_back(node: Node, gradient: Any, saved: tuple[Any, ...] | None = None) -> list[Any]:

@@ -15,19 +15,10 @@ import numpy as np
 from . import engine, versions
 from .arrays import DTYPES, FLOATS, MODULES, float64
 from .backward import grad, reachable
-from .engine import (
-    Leaf,
-    Mode,
-    Node,
-    Variable,
-    array_of,
-    get_mode,
-    leaf,
-    mode,
-    wrap,
-)
+from .engine import Leaf, array_of, leaf, wrap
 from .gradcheck import GradcheckError
 from .operations.creation import require_gradient
+from .records import Mode, Node, Variable, get_mode, mode
 
 if TYPE_CHECKING:
     from .profile import Profile

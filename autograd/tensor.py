@@ -12,15 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from . import arrays, engine, transfers
+from . import arrays, engine, records, transfers
 from .arrays import CPU, FLOATS, HALVES, MODULES, Array, as_dtype, bool_, float32
 from .backward import backward
-from .engine import Leaf, Node, cast, describe
+from .engine import Leaf, cast, describe
 from .fillers import Fillers
 from .gates import copies
 from .interop import NumpyProtocols
 from .operations import joining
 from .operations.creation import require_gradient, to_array
+from .records import Node
 
 
 class Tensor(Fillers, NumpyProtocols):
@@ -524,7 +525,7 @@ class RemovableHandle:
 
     def __init__(self, hooks: dict[int, Callable[..., Any]], hook: Callable[..., Any]) -> None:
         self._hooks = hooks
-        self._key = engine.next_number()
+        self._key = records.next_number()
         hooks[self._key] = hook
 
     def remove(self) -> None:

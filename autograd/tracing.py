@@ -24,9 +24,10 @@ from tapegrad.kernels.expression import Program, Scalar, ScalarValue, Step, Valu
 
 from .arrays import FLOATS, MODULES, as_dtype, bfloat16, float64
 from .backward import gradients_of
-from .engine import Gate, Leaf, Mode, UnaryGate, Variable, array_of, cast, get_mode, mode, wrap
+from .engine import Gate, Leaf, UnaryGate, array_of, cast, wrap
 from .errors import FusionError
 from .gates.arithmetic import neg, pow_
+from .records import Mode, Variable, get_mode, mode
 from .rewriting import rewritten
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .arrays import MODULES
-from .engine import Node, Variable, next_number
+from .records import Node, Variable, next_number
 
 _writes: dict[int, tuple[weakref.ref[Any], int]] = {}
 last_write = 0

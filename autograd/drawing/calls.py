@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tapegrad.autograd.engine import Node, Variable
+from tapegrad.autograd.records import Node, Variable
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from tapegrad.autograd.engine import Variable, describe
+from tapegrad.autograd.engine import describe
+from tapegrad.autograd.records import Variable
 from tapegrad.autograd.tape import Tape
 
 from .graph import Failure, Graph, read

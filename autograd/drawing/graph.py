@@ -13,7 +13,8 @@ from typing import Any
 
 from tapegrad.autograd import engine
 from tapegrad.autograd.arrays import MODULES
-from tapegrad.autograd.engine import Gate, Leaf, Node, Variable, array_of
+from tapegrad.autograd.engine import Gate, Leaf, array_of
+from tapegrad.autograd.records import Node, Variable
 from tapegrad.autograd.shares import hand_back, read_by
 from tapegrad.autograd.tape import Step, Tape
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from tapegrad.autograd.engine import Variable
 from tapegrad.autograd.errors import ArgumentError
+from tapegrad.autograd.records import Variable
 from tapegrad.autograd.tape import Tape
 
 from .circuit import Placed, Sheet, Style, sheet

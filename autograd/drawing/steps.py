@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tapegrad.autograd.arrays import FLOATS, MODULES, float64, module_of
-from tapegrad.autograd.engine import Variable
+from tapegrad.autograd.records import Variable
 
 from .graph import Box, Graph, Wire, handed_back, saved_values
 

@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tapegrad.autograd.arrays import wide
-from tapegrad.autograd.engine import Gate, Node, UnaryGate
+from tapegrad.autograd.engine import Gate, UnaryGate
+from tapegrad.autograd.records import Node
 from tapegrad.kernels import philox
 from tapegrad.kernels.selection import select
 

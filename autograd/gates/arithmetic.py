@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tapegrad.autograd.arrays import HALVES, INTEGERS, NUMPY_FLOATS, bool_, int8, int32, wide
-from tapegrad.autograd.engine import BinaryGate, Gate, Node, UnaryGate
+from tapegrad.autograd.engine import BinaryGate, Gate, UnaryGate
+from tapegrad.autograd.records import Node
 
 from .exponential import log
 from .selection import where

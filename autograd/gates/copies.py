@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from tapegrad.autograd.engine import Gate, Node, UnaryGate
+from tapegrad.autograd.engine import Gate, UnaryGate
+from tapegrad.autograd.records import Node
 from tapegrad.autograd.transfers import move as move_array
 from tapegrad.autograd.transfers import pinned_empty
 

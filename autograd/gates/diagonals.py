@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tapegrad.autograd.arrays import wide
-from tapegrad.autograd.engine import Gate, Node
+from tapegrad.autograd.engine import Gate
+from tapegrad.autograd.records import Node
 
 
 def diagonal_length(rows: int, columns: int, offset: int) -> int:

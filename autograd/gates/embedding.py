@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from tapegrad.autograd.engine import Gate, Node
+from tapegrad.autograd.engine import Gate
+from tapegrad.autograd.records import Node
 
 from .indexing import index, index_add
 from .selection import where

@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tapegrad.autograd.arrays import HALVES, wide
-from tapegrad.autograd.engine import BinaryGate, Node, UnaryGate
+from tapegrad.autograd.engine import BinaryGate, UnaryGate
+from tapegrad.autograd.records import Node
 from tapegrad.kernels.selection import select
 
 from .selection import where

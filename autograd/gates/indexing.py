@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tapegrad.autograd.arrays import bool_, is_array, module_of, wide
-from tapegrad.autograd.engine import Gate, Node, array_of
+from tapegrad.autograd.engine import Gate, array_of
+from tapegrad.autograd.records import Node
 from tapegrad.kernels.segments import add_at
 from tapegrad.kernels.selection import may_hold
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from tapegrad.autograd.arrays import module_of, wide
-from tapegrad.autograd.engine import BinaryGate, Gate, Node, Variable, array_of
+from tapegrad.autograd.engine import BinaryGate, Gate, array_of
+from tapegrad.autograd.records import Node, Variable
 from tapegrad.kernels import cross_entropy as entropies
 from tapegrad.kernels.selection import select
 

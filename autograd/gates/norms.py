@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from tapegrad.autograd.arrays import wide
-from tapegrad.autograd.engine import Gate, Node, cast
+from tapegrad.autograd.engine import Gate, cast
+from tapegrad.autograd.records import Node
 from tapegrad.kernels.sums import norm
 
 from .arithmetic import abs_, sign

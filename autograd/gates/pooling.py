@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from tapegrad.autograd.engine import Gate, Node
+from tapegrad.autograd.engine import Gate
+from tapegrad.autograd.records import Node
 from tapegrad.kernels import pooling as kernels
 
 Sizes = tuple[int, ...]

@@ -6,7 +6,8 @@ import math
 from typing import Any, ClassVar
 
 from tapegrad.autograd.arrays import HALVES, float32
-from tapegrad.autograd.engine import BinaryGate, Gate, Node
+from tapegrad.autograd.engine import BinaryGate, Gate
+from tapegrad.autograd.records import Node
 
 from .reductions import sum_
 from .selection import where

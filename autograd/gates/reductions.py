@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tapegrad.autograd.arrays import module_of, wide
-from tapegrad.autograd.engine import Gate, Node, Variable, array_of, cast
+from tapegrad.autograd.engine import Gate, array_of, cast
+from tapegrad.autograd.records import Node, Variable
 from tapegrad.kernels import extremes, sorting, sums
 from tapegrad.kernels import softmax as softmaxes
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from tapegrad.autograd.arrays import wide
-from tapegrad.autograd.engine import Gate, Node
+from tapegrad.autograd.engine import Gate
+from tapegrad.autograd.records import Node
 from tapegrad.kernels import resampling
 from tapegrad.kernels.resampling import Taps
 

@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tapegrad.autograd.arrays import FLOATS, INTEGERS, wide
-from tapegrad.autograd.engine import Gate, Node, UnaryGate
+from tapegrad.autograd.engine import Gate, UnaryGate
 from tapegrad.autograd.errors import DivisionError
+from tapegrad.autograd.records import Node
 
 from .arithmetic import Wrapping, refuse_booleans
 from .selection import where

@@ -12,7 +12,8 @@ import ml_dtypes
 import numpy as np
 
 from tapegrad.autograd.arrays import module_of, wide
-from tapegrad.autograd.engine import Gate, Node, array_of
+from tapegrad.autograd.engine import Gate, array_of
+from tapegrad.autograd.records import Node
 from tapegrad.kernels import scans
 from tapegrad.kernels.selection import may_hold
 

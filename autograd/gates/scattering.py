@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from tapegrad.autograd.arrays import wide
-from tapegrad.autograd.engine import Gate, Node, cast
+from tapegrad.autograd.engine import Gate, cast
+from tapegrad.autograd.records import Node
 from tapegrad.kernels.segments import combine_at
 
 from .indexing import gather, scatter_add

@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tapegrad.autograd.arrays import INTEGERS, NUMPY_FLOATS
-from tapegrad.autograd.engine import BinaryGate, Gate, Node, UnaryGate
+from tapegrad.autograd.engine import BinaryGate, Gate, UnaryGate
+from tapegrad.autograd.records import Node
 from tapegrad.kernels.selection import select
 
 _MANY = 1 << 15  # elements

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from tapegrad.autograd.engine import Gate, Node
+from tapegrad.autograd.engine import Gate
+from tapegrad.autograd.records import Node
 
 from .broadcasting import sum_to
 from .indexing import index

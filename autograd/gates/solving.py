@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from tapegrad.autograd.arrays import module_of
-from tapegrad.autograd.engine import Gate, Node, array_of
+from tapegrad.autograd.engine import Gate, array_of
+from tapegrad.autograd.records import Node
 from tapegrad.kernels import lapack
 
 from .indexing import index

@@ -10,7 +10,8 @@ import math
 from typing import Any, ClassVar
 
 from tapegrad.autograd.arrays import wide
-from tapegrad.autograd.engine import Gate, Node
+from tapegrad.autograd.engine import Gate
+from tapegrad.autograd.records import Node
 from tapegrad.kernels import error_function
 from tapegrad.kernels.selection import select
 

@@ -10,7 +10,8 @@ import math
 from typing import Any, ClassVar
 
 from tapegrad.autograd.arrays import wide
-from tapegrad.autograd.engine import BinaryGate, Gate, Node
+from tapegrad.autograd.engine import BinaryGate, Gate
+from tapegrad.autograd.records import Node
 from tapegrad.kernels import sinc as kernel
 
 from .exponential import Smooth, sqrt

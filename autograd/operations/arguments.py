@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 from tapegrad.autograd import arrays, engine
 from tapegrad.autograd.arrays import bool_, float32, float64
-from tapegrad.autograd.engine import Variable, describe
+from tapegrad.autograd.engine import describe
 from tapegrad.autograd.errors import ArgumentError, DtypeError, PositionError, ShapeError
+from tapegrad.autograd.records import Variable
 
 F = TypeVar("F", bound=Callable[..., Any])
 Dim = int | Sequence[int] | None

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from tapegrad.autograd.arrays import FLOATS, HALVES, INTEGERS, bool_, float64, result_type
-from tapegrad.autograd.engine import Variable, array_of, cast, describe
+from tapegrad.autograd.engine import array_of, cast, describe
 from tapegrad.autograd.errors import DtypeError
 from tapegrad.autograd.gates import arithmetic, comparison, rounding
+from tapegrad.autograd.records import Variable
 from tapegrad.kernels.expression import Scalar
 
 from .arguments import check_tensor, check_tensors, number_tensor, operands, same_dtype

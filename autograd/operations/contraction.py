@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 
 from tapegrad.autograd.arrays import FLOATS, int64
-from tapegrad.autograd.engine import Variable, cast, describe
+from tapegrad.autograd.engine import cast, describe
 from tapegrad.autograd.errors import ArgumentError, ShapeError
 from tapegrad.autograd.gates import products as gates
 from tapegrad.autograd.gates.diagonals import diagonal
 from tapegrad.autograd.gates.reductions import sum_
 from tapegrad.autograd.gates.shape import permute, reshape
+from tapegrad.autograd.records import Variable
 
 from .arguments import check_tensor, normalize_dim, same_dtype
 

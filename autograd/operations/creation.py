@@ -12,10 +12,11 @@ import numpy as np
 
 from tapegrad.autograd import arrays, exchange, transfers
 from tapegrad.autograd.arrays import FLOATS, INTEGERS, MODULES, Array, as_dtype, get_default_dtype
-from tapegrad.autograd.engine import Leaf, Variable, array_of, cast, describe, wrap
+from tapegrad.autograd.engine import Leaf, array_of, cast, describe, wrap
 from tapegrad.autograd.errors import ArgumentError, ShapeError
 from tapegrad.autograd.gates.copies import move
 from tapegrad.autograd.gates.selection import where
+from tapegrad.autograd.records import Variable
 
 from .arguments import check_tensor, shape_of, sizes_of
 

@@ -11,11 +11,12 @@ import math
 from typing import Any, NamedTuple
 
 from tapegrad.autograd.arrays import int32, module_of
-from tapegrad.autograd.engine import array_of, get_mode, needs_gradient, wrap
+from tapegrad.autograd.engine import array_of, needs_gradient, wrap
 from tapegrad.autograd.errors import ArgumentError
 from tapegrad.autograd.gates import factorizations as gates
 from tapegrad.autograd.gates.products import swap
 from tapegrad.autograd.gates.selection import where
+from tapegrad.autograd.records import get_mode
 from tapegrad.kernels import lapack
 
 from .arguments import check_matrices, on_its_gpu

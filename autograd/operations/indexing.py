@@ -9,9 +9,10 @@ import numpy as np
 
 from tapegrad.autograd import engine
 from tapegrad.autograd.arrays import DEVICE_TYPES, INTEGERS, bool_, is_array, module_of
-from tapegrad.autograd.engine import Variable, describe
+from tapegrad.autograd.engine import describe
 from tapegrad.autograd.errors import ShapeError
 from tapegrad.autograd.gates import indexing as gates
+from tapegrad.autograd.records import Variable
 
 from .arguments import check_tensor, normalize_dim, numpy_names, on_its_gpu, same_device, whole
 from .positions import in_range, index_array, mask_array

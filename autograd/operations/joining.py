@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from tapegrad.autograd.arrays import INTEGERS, module_of, result_type
-from tapegrad.autograd.engine import Variable, cast, describe
+from tapegrad.autograd.engine import cast, describe
 from tapegrad.autograd.errors import ArgumentError, ShapeError
 from tapegrad.autograd.gates import shape as gates
 from tapegrad.autograd.gates.indexing import index as index_gate
+from tapegrad.autograd.records import Variable
 from tapegrad.kernels.segments import members
 
 from .arguments import check_tensor, normalize_dim, numpy_names, on_its_gpu, same_device, whole

@@ -9,7 +9,8 @@ import numpy as np
 
 from tapegrad.autograd import arrays
 from tapegrad.autograd.arrays import FLOATS, INTEGERS, as_dtype, bool_, get_default_dtype
-from tapegrad.autograd.engine import Variable, array_of, describe
+from tapegrad.autograd.engine import array_of, describe
+from tapegrad.autograd.records import Variable
 
 from .arguments import check_tensor
 

@@ -18,8 +18,9 @@ from tapegrad.autograd.arrays import (
     module_of,
     on,
 )
-from tapegrad.autograd.engine import Variable, array_of, describe, wrap
+from tapegrad.autograd.engine import array_of, describe, wrap
 from tapegrad.autograd.errors import ArgumentError, DtypeError, PositionError
+from tapegrad.autograd.records import Variable
 from tapegrad.kernels.cuda import ranges
 
 from .arguments import check_tensor, on_its_gpu, same_device

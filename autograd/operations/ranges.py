@@ -9,8 +9,9 @@ import numpy as np
 
 from tapegrad.autograd import arrays
 from tapegrad.autograd.arrays import FLOATS, Array, as_dtype, get_default_dtype, wide
-from tapegrad.autograd.engine import Variable, describe
+from tapegrad.autograd.engine import describe
 from tapegrad.autograd.errors import ArgumentError, ShapeError
+from tapegrad.autograd.records import Variable
 
 from .creation import finish
 

@@ -20,13 +20,14 @@ from tapegrad.autograd.arrays import (
     module_of,
     uint8,
 )
-from tapegrad.autograd.engine import Variable, cast, describe, wrap
+from tapegrad.autograd.engine import cast, describe, wrap
 from tapegrad.autograd.errors import ShapeError
 from tapegrad.autograd.gates import reductions as gates
 from tapegrad.autograd.gates.diagonals import diagonal
 from tapegrad.autograd.gates.indexing import gather
 from tapegrad.autograd.gates.norms import vector_norm
 from tapegrad.autograd.gates.shape import reshape
+from tapegrad.autograd.records import Variable
 from tapegrad.kernels import extremes
 
 from . import selection

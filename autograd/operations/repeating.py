@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from tapegrad.autograd.arrays import INTEGERS, module_of
-from tapegrad.autograd.engine import Variable, describe, wrap
+from tapegrad.autograd.engine import describe, wrap
 from tapegrad.autograd.errors import ArgumentError, ShapeError
 from tapegrad.autograd.gates import shape as gates
 from tapegrad.autograd.gates.indexing import index as index_gate
+from tapegrad.autograd.records import Variable
 from tapegrad.kernels.segments import members
 
 from .arguments import (

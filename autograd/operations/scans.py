@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from tapegrad.autograd.arrays import bool_
-from tapegrad.autograd.engine import Variable, array_of, describe
+from tapegrad.autograd.engine import array_of, describe
 from tapegrad.autograd.errors import ArgumentError, ShapeError
 from tapegrad.autograd.gates import scans as gates
 from tapegrad.autograd.gates.indexing import index
 from tapegrad.autograd.gates.shape import cat, flip, reshape
+from tapegrad.autograd.records import Variable
 
 from .arguments import Dim, check_tensor, normalize_dim, normalize_dims, numpy_names
 from .reductions import (

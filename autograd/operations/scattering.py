@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from tapegrad.autograd.arrays import FLOATS, bool_, module_of
-from tapegrad.autograd.engine import Variable, array_of, cast, describe, wrap
+from tapegrad.autograd.engine import array_of, cast, describe, wrap
 from tapegrad.autograd.errors import ArgumentError, DtypeError, PositionError, ShapeError
 from tapegrad.autograd.gates import indexing as gates
 from tapegrad.autograd.gates.shape import reshape as reshape_gate
+from tapegrad.autograd.records import Variable
 
 from . import combining
 from .arguments import check_tensor, normalize_dim, numpy_names, on_its_gpu, same_device

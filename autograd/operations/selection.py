@@ -8,9 +8,10 @@ import ml_dtypes
 import numpy as np
 
 from tapegrad.autograd.arrays import FLOATS, bool_, module_of, result_type, uint8
-from tapegrad.autograd.engine import Variable, cast, describe, wrap
+from tapegrad.autograd.engine import cast, describe, wrap
 from tapegrad.autograd.errors import ArgumentError
 from tapegrad.autograd.gates import comparison, copies, selection
+from tapegrad.autograd.records import Variable
 from tapegrad.kernels.expression import Scalar
 
 from .arguments import check_tensor, check_tensors, number_tensor, operands, same_dtype

@@ -14,8 +14,9 @@ from tapegrad.autograd.arrays import (
     int64,
     module_of,
 )
-from tapegrad.autograd.engine import Variable, array_of, describe, needs_gradient, wrap
+from tapegrad.autograd.engine import array_of, describe, needs_gradient, wrap
 from tapegrad.autograd.errors import ArgumentError, ShapeError
+from tapegrad.autograd.records import Variable
 from tapegrad.kernels import sorting as kernels
 from tapegrad.kernels.segments import counted
 

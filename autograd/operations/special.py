@@ -6,9 +6,10 @@ import math
 from typing import Any
 
 from tapegrad.autograd.arrays import bool_
-from tapegrad.autograd.engine import Variable, describe
+from tapegrad.autograd.engine import describe
 from tapegrad.autograd.errors import DtypeError
 from tapegrad.autograd.gates import special
+from tapegrad.autograd.records import Variable
 
 from .arguments import check_tensor
 

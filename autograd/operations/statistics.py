@@ -17,12 +17,13 @@ from tapegrad.autograd.arrays import (
     module_of,
     wide,
 )
-from tapegrad.autograd.engine import Variable, array_of, cast, describe, wrap
+from tapegrad.autograd.engine import array_of, cast, describe, wrap
 from tapegrad.autograd.errors import ArgumentError, ShapeError
 from tapegrad.autograd.gates import exponential, selection
 from tapegrad.autograd.gates import reductions as gates
 from tapegrad.autograd.gates.indexing import gather
 from tapegrad.autograd.gates.shape import permute, reshape
+from tapegrad.autograd.records import Variable
 from tapegrad.kernels import extremes, sorting
 from tapegrad.kernels.segments import counted
 from tapegrad.kernels.selection import may_hold

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Self
 
-from tapegrad.autograd import Tensor, as_tensor, engine, no_grad
+from tapegrad.autograd import Tensor, as_tensor, no_grad, records
 from tapegrad.autograd.arrays import FLOATS, as_dtype, bfloat16, float16, float32, float64
 from tapegrad.autograd.drawing.calls import note_call
 from tapegrad.autograd.tensor import RemovableHandle
@@ -81,7 +81,7 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} does not define forward()")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        start = engine.next_number() if engine.get_mode().recording else None
+        start = records.next_number() if records.get_mode().recording else None
         if self._forward_hooks or self._forward_pre_hooks:
             output = self._call_with_hooks(args, kwargs)
         else:

@@ -18,7 +18,8 @@ from gate_calls import Call, calls
 import tapegrad as tg
 from tapegrad.autograd import arrays
 from tapegrad.autograd.arrays import FLOATS, bfloat16, float16, float32, float64
-from tapegrad.autograd.engine import Gate, Variable
+from tapegrad.autograd.engine import Gate
+from tapegrad.autograd.records import Variable
 from tapegrad.kernels.cuda.launching import Kernel, Run, use_backend
 
 ROWS, COLUMNS = 4, 16  # a row is whole accesses of 16 bytes at every dtype

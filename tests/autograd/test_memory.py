@@ -11,7 +11,7 @@ import pytest
 
 import tapegrad as tg
 from tapegrad import autograd
-from tapegrad.autograd.engine import Node
+from tapegrad.autograd.records import Node
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 import tapegrad as tg
 from tapegrad import autograd
-from tapegrad.autograd.engine import get_mode
+from tapegrad.autograd.records import get_mode
 
 
 @pytest.fixture(autouse=True)
