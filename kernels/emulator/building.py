@@ -85,9 +85,16 @@ def build_all(wanted: Iterable[Build]) -> list[Path]:
         return list(pool.map(build, wanted))
 
 
-def sanitizer_library(sanitizer: str) -> Path | None:
-    """The library of `"address"` or `"thread"` that a process must preload; None if missing."""
+def sanitizer_libraries(sanitizer: str) -> list[Path]:
+    """What a process must preload for `"address"` or `"thread"`; empty if it is not installed."""
     name = {"address": "libasan.so", "thread": "libtsan.so"}[sanitizer]
+    # Python is no C++ program: a sanitizer that starts before libstdc++ is there could not pass on
+    # the exceptions that SciPy throws.
+    found = [_library(name), _library("libstdc++.so.6")]
+    return [path for path in found if path] if all(found) else []
+
+
+def _library(name: str) -> Path | None:
     command = [_compiler()[0], f"-print-file-name={name}"]
     found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     return Path(found).resolve() if os.path.isabs(found) else None

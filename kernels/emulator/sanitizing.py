@@ -14,7 +14,7 @@ import os
 import sys
 from typing import NoReturn
 
-from tapegrad.kernels.emulator.building import SANITIZERS, EmulatorError, sanitizer_library
+from tapegrad.kernels.emulator.building import SANITIZERS, EmulatorError, sanitizer_libraries
 
 _OPTIONS = {
     # Fibers have stacks of their own, on which a frame's use after return cannot be told; leaks
@@ -26,28 +26,29 @@ _OPTIONS = {
 _NO_RANDOM_ADDRESSES = 0x0040000  # ADDR_NO_RANDOMIZE of <sys/personality.h>
 
 
-def environment(sanitizer: str, log: str | None = None) -> dict[str, str]:
+def environment(sanitizer: str) -> dict[str, str]:
     """The environment variables under which a process is watched.
+
+    What ASAN_OPTIONS or TSAN_OPTIONS says already comes last: log_path=NAME, for one, writes each
+    report to a file of this name and the number of the process, not to the standard error stream.
 
     Args:
         sanitizer: `"address"` or `"thread"`.
-        log: where reports go, each to a file of this name and the number of the process; by
-            default to the standard error stream.
 
     Raises:
         EmulatorError: if g++ or the sanitizer's library is missing.
     """
-    library = sanitizer_library(sanitizer)
-    if library is None:
+    libraries = sanitizer_libraries(sanitizer)
+    if not libraries:
         raise EmulatorError(f"the library of the {sanitizer} sanitizer is not installed")
-    options = _OPTIONS[sanitizer] + (f":log_path={log}" if log else "")
+    options = {"address": "ASAN_OPTIONS", "thread": "TSAN_OPTIONS"}[sanitizer]
     return {
         "TAPEGRAD_SANITIZER": sanitizer,
-        "LD_PRELOAD": str(library),
+        "LD_PRELOAD": ":".join(map(str, libraries)),
         "PYTHONMALLOC": "malloc",
         # The pool of OpenBLAS would be watched for nothing.
         "OPENBLAS_NUM_THREADS": "1",
-        {"address": "ASAN_OPTIONS", "thread": "TSAN_OPTIONS"}[sanitizer]: options,
+        options: f"{_OPTIONS[sanitizer]}:{os.environ.get(options, '')}",
     }
 
 

@@ -1,5 +1,7 @@
 """Running kernels without a GPU, in the emulator; and on one as well where there is one."""
 
+import os
+
 import hardware
 import pytest
 
@@ -15,9 +17,10 @@ ORDERS = [
     pytest.param(7, id="shuffled"),
 ]
 HARDWARE = pytest.param("hardware", id="hardware", marks=pytest.mark.gpu)
+ON_HARDWARE = not hardware.missing() and "TAPEGRAD_SANITIZER" not in os.environ
 
 
-@pytest.fixture(params=ORDERS if hardware.missing() else [*ORDERS, HARDWARE])
+@pytest.fixture(params=[*ORDERS, HARDWARE] if ON_HARDWARE else ORDERS)
 def emulated(request):
     """The stand-in for CuPy, whose kernels run in the emulator; in three orders of the threads.
 
@@ -32,3 +35,28 @@ def emulated(request):
         gpu = request.getfixturevalue("gpu")
         with use_backend(EmulatedBackend(order=request.param)):
             yield gpu
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--one-of-each",
+        action="store_true",
+        help="of the tests that run kernels, each function once, not with all its parameters",
+    )
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses by the marks
+def pytest_collection_modifyitems(items, config):
+    chosen, left, seen = [], [], set()
+    for item in items:
+        runs_kernels = "emulated" in getattr(item, "fixturenames", ())
+        if runs_kernels:
+            item.add_marker("emulated")
+        if runs_kernels and config.getoption("--one-of-each", default=False):
+            claim = (item.path, item.originalname)
+            (left if claim in seen else chosen).append(item)
+            seen.add(claim)
+        else:
+            chosen.append(item)
+    config.hook.pytest_deselected(items=left)
+    items[:] = chosen
