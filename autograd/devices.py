@@ -19,11 +19,13 @@ from tapegrad.kernels.cuda import pointwise
 from tapegrad.kernels.expression import FusionError, Program, Scalar
 
 from . import guards
-from .arrays import DEVICE_TYPES, MODULES
-from .engine import Gate, Node, cast, elsewhere
+from .arrays import DEVICE_TYPES, INTEGERS, MODULES
+from .engine import Gate, cast, elsewhere
 from .gates.arithmetic import pow_
 from .modes import no_grad
+from .records import Node
 from .tracing import Symbol, Trace, detached, run, symbolic
+from .whole_numbers import DIVISIONS, settled
 
 _LITERALS = (0.0, 1.0, -1.0, 2.0, float("inf"), float("-inf"))  # params that a text may spell out
 _EXPONENTS = frozenset(n / 2 for n in range(-16, 17))  # those for which powers have short forms
@@ -44,6 +46,10 @@ def _run(gate: Gate, xp: Any, inputs: Sequence[Any], params: dict[str, Any]) -> 
         except KeyError:
             call = _forward[key] = _make_forward(gate, inputs, params)
         if call is not None:
+            if xp is not np:
+                inputs, out = settled(gate, xp, inputs)
+                if out is not None:
+                    return out
             out = call.run(xp, inputs, params)[0]
             if not params and xp is not np:
                 _remember(gate, call, inputs)
@@ -54,20 +60,26 @@ def _run(gate: Gate, xp: Any, inputs: Sequence[Any], params: dict[str, Any]) -> 
 # Launches by gate and layouts of its inputs: one look-up, where the way by a program takes several.
 _launches: dict[Any, Any] = {}
 _MOST_LAUNCHES = 1 << 14
+_DEPENDING = {pow_, *DIVISIONS}  # whose kernel, or refusal, is a matter of values
 
 
 def _layouts(gate: Gate, inputs: Sequence[Any]) -> tuple[Any, ...] | None:
     """What a launch of a gate without params depends on, but for the addresses; None if on more."""
+    if gate in _DEPENDING:
+        return None
     key: list[Any] = [gate]
+    dtype, large = None, False
     for value in inputs:
         kind = type(value)
         if kind in DEVICE_TYPES:
-            key.append((value.dtype, value.shape, value.strides))
-        elif (kind is float or kind is int) and gate is not pow_:
+            dtype = value.dtype
+            key.append((dtype, value.shape, value.strides))
+        elif kind is float or kind is int:
+            large = large or (kind is int and not 0 <= value < 128)  # not of every dtype
             key.append(kind)
         else:
             return None
-    return tuple(key)
+    return None if large and dtype in INTEGERS else tuple(key)
 
 
 def _launched_before(gate: Gate, xp: Any, inputs: Sequence[Any]) -> Any:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tapegrad.kernels.expression import Scalar
+
 from .arrays import is_array
 from .gates import arithmetic, comparison, rounding
 from .operations import indexing, products
@@ -134,4 +136,4 @@ class Operators(Variable):
 
 def _comparable(other: Any) -> bool:
     """Whether == is asked of numbers; of anything else Python's answer, False, will do."""
-    return isinstance(other, (Variable, int, float)) or is_array(other)
+    return isinstance(other, (Variable, int, float, Scalar)) or is_array(other)

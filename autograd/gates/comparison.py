@@ -14,7 +14,13 @@ from tapegrad.kernels.selection import select
 from .arithmetic import Wrapping
 
 
-class Equal(BinaryGate):
+class Comparing(BinaryGate):
+    """Of whole numbers: exact with a Python number of any size."""
+
+    compares: ClassVar = True
+
+
+class Equal(Comparing):
     """x == y, a boolean."""
 
     cuda: ClassVar = "x == y"
@@ -23,7 +29,7 @@ class Equal(BinaryGate):
         return x == y
 
 
-class NotEqual(BinaryGate):
+class NotEqual(Comparing):
     """x != y, a boolean."""
 
     cuda: ClassVar = "x != y"
@@ -41,7 +47,7 @@ class Same(BinaryGate):
         return (x == y) | ((x != x) & (y != y))
 
 
-class Less(BinaryGate):
+class Less(Comparing):
     """x < y, a boolean."""
 
     quiet: ClassVar = "arrays"
@@ -51,7 +57,7 @@ class Less(BinaryGate):
         return x < y
 
 
-class LessEqual(BinaryGate):
+class LessEqual(Comparing):
     """x <= y, a boolean."""
 
     quiet: ClassVar = "arrays"
@@ -61,7 +67,7 @@ class LessEqual(BinaryGate):
         return x <= y
 
 
-class Greater(BinaryGate):
+class Greater(Comparing):
     """x > y, a boolean."""
 
     quiet: ClassVar = "arrays"
@@ -71,7 +77,7 @@ class Greater(BinaryGate):
         return x > y
 
 
-class GreaterEqual(BinaryGate):
+class GreaterEqual(Comparing):
     """x >= y, a boolean."""
 
     quiet: ClassVar = "arrays"

@@ -54,6 +54,8 @@ STORED = {
     "float64": "double",
 }
 _WHOLE = "unsigned long long"
+# Whole numbers that are compared as `long long`, with numbers that they cannot hold themselves.
+_WITHIN_64 = {STORED[f"{sign}int{bits}"] for sign in ("", "u") for bits in (8, 16, 32)}
 _ARGUMENTS = {
     "float": ctypes.c_float,
     "double": ctypes.c_double,
@@ -165,7 +167,8 @@ def _line(program: Program, step: Step, number: int, scalars: Sequence[str]) -> 
         else:
             if type(what) in (int, float):
                 params[name] = what  # a gate may know a shorter way for it
-            names[name] = spelled(what, kind)
+            beyond = step.gate.compares and type(what) in (ScalarValue, int)
+            names[name] = spelled(what, "long long" if beyond and kind in _WITHIN_64 else kind)
     for name, what in step.params.items():
         params[name] = what
         if type(what) in (ScalarValue, bool, int, float):

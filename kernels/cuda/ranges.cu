@@ -31,3 +31,11 @@ __global__ void within(const T* given, long long count, double least, double mos
         if (!(value >= least && value <= most)) report_index(report, message, i);
     }
 }
+
+// Reports the place of an element that is 0.
+template <class T>
+__global__ void nonzero(const T* given, long long count, IndexReport* report, int message) {
+    const long long stride = (long long)gridDim.x * blockDim.x;
+    for (long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x; i < count; i += stride)
+        if (given[i] == T(0)) report_index(report, message, i);
+}

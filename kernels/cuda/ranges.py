@@ -70,7 +70,26 @@ def within(
         launch(pointer(given), given.size, least, most, report, number)
 
 
+def nonzero(xp: Any, given: Array, message: str, error: type[Exception]) -> None:
+    """Report an element that is 0; `{value}` is its place in the array.
+
+    Args:
+        xp: CuPy.
+        given: whole numbers, of any shape.
+        message: what the error says, with `{value}` for where the element is in flat memory.
+        error: the exception to raise where the host waits next.
+    """
+    if not given.size:
+        return
+    with on_device_of(given):
+        given = xp.ascontiguousarray(given)
+        launch = _launch("nonzero", given.dtype, given.size)
+        report, number = checks.watch(message, error)
+        launch(pointer(given), given.size, report, number)
+
+
 _PARAMETERS = {
+    "nonzero": (c_void_p, c_longlong, c_void_p, c_int),
     "positions": (c_void_p, c_void_p, c_longlong, c_longlong, c_bool, c_void_p, c_int),
     "within": (c_void_p, c_longlong, c_double, c_double, c_void_p, c_int),
 }
@@ -92,5 +111,7 @@ def _kernel(what: str, dtype: str) -> Kernel:
 
 def variants() -> Iterator[Kernel]:
     """Every kernel that may be asked for."""
-    yield from (_kernel("positions", dtype) for dtype in _INTEGERS)
+    for dtype in _INTEGERS:
+        yield _kernel("positions", dtype)
+        yield _kernel("nonzero", dtype)
     yield from (_kernel("within", dtype) for dtype in (*_FLOATS, *_INTEGERS))
