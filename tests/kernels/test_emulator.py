@@ -1,6 +1,7 @@
 """The emulator runs kernels as a GPU would: language, arguments, threads, collectives, copies."""
 
 import ctypes
+import shutil
 
 import ml_dtypes
 import numpy as np
@@ -10,6 +11,7 @@ from tapegrad.kernels.cuda.compiling import expand
 from tapegrad.kernels.emulator import EmulatedModule, EmulatorError
 
 ORDERS = (0, 1, 7)
+pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="the emulator needs g++")
 
 
 def run(text, *arguments, kernel="k", grid=(1, 1, 1), block=(32, 1, 1), shared=0, order=0):
