@@ -3,35 +3,21 @@
 from __future__ import annotations
 
 import pytest
-from drawing import Draw, found, made, with_elements
+from calling import count_of_tensors, of_elements, on, parts
+from drawing import Draw, found, made
 from tables import CALLS
 
 import tapegrad as tg
-
-
-def of_elements(name):
-    return with_elements(CALLS[name], tg.tensor)
-
-
-def tensors_in(drawn):
-    seen = []
-    made((drawn.args, drawn.kwargs), lambda array: seen.append(array) or tg.tensor(array), tg)
-    return len(seen)
 
 
 def several(name):
     """A call of an operation with more than one tensor, if there is one."""
     drawn = of_elements(name)
     for seed in range(30):
-        if tensors_in(drawn) > 1:
+        if count_of_tensors(drawn) > 1:
             return drawn
         drawn = CALLS[name](Draw(seed))
     return None
-
-
-def parts(result):
-    found = result if isinstance(result, (tuple, list)) else (result,)
-    return [part for part in found if isinstance(part, tg.Tensor)]
 
 
 def called(name, drawn, device_of):
@@ -70,7 +56,7 @@ MIXED = [name for name in CALLS if several(name) and name not in MAY_MIX]
 def test_a_tensor_on_another_device_is_refused_with_both_named(gpu, name):
     drawn = several(name)
     for odd, others in (("cpu", "cuda"), ("cuda", "cpu"), ("cuda:1", "cuda:0")):
-        for stranger in range(tensors_in(drawn)):
+        for stranger in range(count_of_tensors(drawn)):
             with pytest.raises(RuntimeError, match="different devices") as caught:
                 called(name, drawn, lambda i, s=stranger, o=odd, t=others: o if i == s else t)
             for device in (odd, others):
@@ -84,21 +70,9 @@ def test_those_that_may_mix_are_operations():
 @pytest.mark.parametrize("name", CALLS)
 def test_a_gpu_need_not_be_the_current_one(gpu, name):
     drawn = of_elements(name)
-    leaves = []
-
-    def placed(array):
-        leaves.append(tg.tensor(array, device="cuda:1"))
-        return leaves[-1].requires_grad_() if leaves[-1].is_floating_point() else leaves[-1]
-
-    args, kwargs = made((drawn.args, drawn.kwargs), placed, tg)
-    results = parts(found(tg, name)(*args, **kwargs))
-    if not leaves:
-        return
-    assert {str(result.device) for result in results} <= {"cuda:1"}
-    for result in results:
-        if result.requires_grad and drawn.order:
-            result.backward(tg.ones_like(result), retain_graph=True)
-    assert {str(x.grad.device) for x in leaves if x.grad is not None} <= {"cuda:1"}
+    found = on("cuda:1", name, drawn)
+    if count_of_tensors(drawn):
+        assert {str(part.device) for part in found} <= {"cuda:1"}
     assert tg.cuda.current_device() == 0
 
 

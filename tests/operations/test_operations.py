@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from drawing import Draw, found, made, retyped, with_elements
+from calling import count_of_tensors, gradients, of_elements, on, parts
+from drawing import Draw, found, made, retyped
 from linalg_calls import refuses_halves
 from tables import CALLS
 
@@ -43,16 +44,6 @@ def leaf(array):
     return tensor.requires_grad_() if tensor.is_floating_point() else tensor
 
 
-def parts(result):
-    found = result if isinstance(result, (tuple, list)) else (result,)
-    return [part for part in found if isinstance(part, tg.Tensor)]
-
-
-def of_elements(name):
-    """A call of an operation with something to differentiate by."""
-    return with_elements(CALLS[name], tg.tensor)
-
-
 @pytest.mark.parametrize("dtype", HALVES_AND_FLOATS, ids=str)
 @pytest.mark.parametrize("name", CALLS)
 def test_a_floating_dtype_stays_what_it_is(name, dtype):
@@ -76,15 +67,6 @@ def test_a_floating_dtype_stays_what_it_is(name, dtype):
     assert {g.dtype for g in second} <= {dtype}
 
 
-def gradients(outputs, inputs, create_graph=False):
-    """The gradients there are of outputs, each weighed with ones."""
-    if not outputs:
-        return []
-    ones = [tg.ones_like(part) for part in outputs]
-    found = tg.autograd.grad(outputs, inputs, ones, create_graph=create_graph, allow_unused=True)
-    return [g for g in found if g is not None]
-
-
 @pytest.mark.parametrize(
     "name", [name for name in CALLS if hasattr(tg.Tensor, name) and name != "where"]
 )  # the method of that has another order
@@ -100,34 +82,12 @@ def test_a_method_is_the_function_of_its_name(name):
         np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
 
 
-def takes_a_tensor(drawn):
-    seen = []
-    made((drawn.args, drawn.kwargs), lambda array: seen.append(array) or tg.tensor(array), tg)
-    return bool(seen)
-
-
-def on(device, name, drawn):
-    """The results of a call and its gradients, with the tensors of the call on a device."""
-    leaves = []
-
-    def placed(array):
-        leaves.append(tg.tensor(array, device=device))
-        return leaves[-1].requires_grad_() if leaves[-1].is_floating_point() else leaves[-1]
-
-    args, kwargs = made((drawn.args, drawn.kwargs), placed, tg)
-    results = parts(found(tg, name)(*args, **kwargs))
-    outputs = [part for part in results if part.requires_grad]
-    if not outputs or not drawn.order:
-        return results
-    return results + gradients(outputs, [x for x in leaves if x.requires_grad])
-
-
 @pytest.mark.parametrize("name", CALLS)
 def test_a_tensor_on_the_gpu_is_computed_with_there(gpu, name):
     for drawn in (of_elements(name), *(CALLS[name](Draw(seed)) for seed in range(8))):
         theirs = on("cpu", name, drawn)
         ours = on("cuda", name, drawn)
-        if takes_a_tensor(drawn):
+        if count_of_tensors(drawn):
             assert {str(result.device) for result in ours} <= {"cuda:0"}
         for x, y in zip(ours, theirs, strict=True):
             np.testing.assert_allclose(
