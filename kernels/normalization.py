@@ -4,13 +4,18 @@
 square of what remains after the mean is taken away, so that a large mean costs no digits; and as
 the mean is itself rounded, what remains has a mean too, `rest`, which is taken away likewise.
 
-All arrays are of one dtype, at least float32. Few passes over memory, most of them in place.
+All arrays are of one dtype; half types are computed in float32, which their statistics have. Few
+passes over memory, most of them in place.
 """
 
 from __future__ import annotations
 
 import math
 from typing import Any
+
+import numpy as np
+
+from .cuda import normalization as on_gpu
 
 Array = Any
 Dims = tuple[int, ...]
@@ -39,12 +44,16 @@ def normalize(
     xp: Any, x: Array, weight: Array | None, bias: Array | None, dims: Dims, eps: float
 ) -> tuple[Array, Array, Array, Array]:
     """(x - mean) / sqrt(var + eps) * weight + bias; and mean, rest and biased variance."""
+    if xp is not np:
+        return on_gpu.normalize(xp, x, weight, bias, dims, eps)
+    dtype = x.dtype
+    x, weight, bias = map(_wide, (x, weight, bias))
     count = math.prod(x.shape[d] for d in dims)
     mean = total(xp, dims, x) / count
     out = x - mean
     rest = total(xp, dims, out) / count
     var = total(xp, dims, out, out) / count - rest * rest
-    if _matters(xp, rest, var):
+    if _matters(rest, var):
         out -= rest
     scale = 1 / xp.sqrt(var + eps)
     if weight is not None and weight.shape == scale.shape:
@@ -54,13 +63,17 @@ def normalize(
         out *= weight
     if bias is not None:
         out += bias
-    return out, mean, rest, var
+    return out.astype(dtype, copy=False), mean, rest, var
 
 
-def _matters(xp: Any, rest: Array, var: Array) -> bool:
-    """Whether `rest` is more than rounding (on a GPU it is taken to be: to look costs more)."""
-    negligible = xp.finfo(var.dtype).eps ** 2
-    return xp.__name__ != "numpy" or not bool((rest * rest <= var * negligible).all())
+def _wide(x: Array | None) -> Array | None:
+    return x.astype(np.float32) if x is not None and x.dtype.itemsize == 2 else x
+
+
+def _matters(rest: Array, var: Array) -> bool:
+    """Whether `rest` is more than rounding."""
+    negligible = np.finfo(var.dtype).eps ** 2
+    return not bool((rest * rest <= var * negligible).all())
 
 
 def normalize_gradient(
@@ -71,17 +84,21 @@ def normalize_gradient(
     statistics: tuple[Array, Array, Array],
     dims: Dims,
     eps: float,
-) -> tuple[Array, Array, Array]:
-    """The gradients of x, weight and bias, the last two as if there were a weight and a bias.
+    wants: tuple[bool, bool, bool],
+) -> tuple[Array | None, Array | None, Array | None]:
+    """The gradients of x, weight and bias, at least those that `wants` says; without a weight of x.
 
     With h the normalised x, n elements to a mean and u the gradient times the weight:
     dx = (u - sum(u) / n - h sum(u h) / n) / sqrt(var + eps).
     """
+    if xp is not np:
+        return on_gpu.normalize_gradient(xp, grad, x, weight, statistics, dims, eps, wants)
+    grad, x, weight = map(_wide, (grad, x, weight))
     mean, rest, var = statistics
     count = math.prod(x.shape[d] for d in dims)
     root = 1 / xp.sqrt(var + eps)
     normal = x - mean
-    if _matters(xp, rest, var):
+    if _matters(rest, var):
         normal -= rest
     normal *= root
     shared = () if weight is None else tuple(i for i, n in enumerate(weight.shape) if n == 1)
@@ -107,11 +124,15 @@ def normalize_square(
     xp: Any, x: Array, weight: Array | None, dims: Dims, eps: float
 ) -> tuple[Array, Array]:
     """x / sqrt(mean(x^2) + eps) * weight, with the mean square."""
+    if xp is not np:
+        return on_gpu.normalize_square(xp, x, weight, dims, eps)
+    dtype = x.dtype
+    x, weight = map(_wide, (x, weight))
     square = total(xp, dims, x, x) / math.prod(x.shape[d] for d in dims)
     out = x * (1 / xp.sqrt(square + eps))
     if weight is not None:
         out *= weight
-    return out, square
+    return out.astype(dtype, copy=False), square
 
 
 def normalize_square_gradient(
@@ -122,8 +143,15 @@ def normalize_square_gradient(
     square: Array,
     dims: Dims,
     eps: float,
-) -> tuple[Array, Array]:
+    wants: tuple[bool, bool],
+) -> tuple[Array | None, Array | None]:
     """The gradients: dx = r (u - h sum(u h) / n) with h = r x and r = 1 / sqrt(square + eps)."""
+    if xp is not np:
+        found = on_gpu.normalize_gradient(
+            xp, grad, x, weight, (None, None, square), dims, eps, (*wants, False)
+        )
+        return found[:2]
+    grad, x, weight = map(_wide, (grad, x, weight))
     root = 1 / xp.sqrt(square + eps)
     normal = x * root
     to_weight = None

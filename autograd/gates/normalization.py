@@ -1,4 +1,5 @@
-"""Normalisation, one gate for batch, layer, group and instance norm, which differ in `dims` only.
+"""Normalisation, one gate for batch, layer, group and instance norm, which differ in `dims` only;
+one for the mean square, and one for statistics that are known.
 
 In first order the backward is fused (`kernels.normalization`); under `create_graph` it is the same
 formula composed of gates, starting from x, so that the statistics are differentiated too.
@@ -9,11 +10,13 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
-from tapegrad.autograd.arrays import module_of
-from tapegrad.autograd.engine import Gate, Node, Variable
+from tapegrad.autograd.arrays import module_of, wide
+from tapegrad.autograd.engine import Gate
+from tapegrad.autograd.records import Node, Variable
 from tapegrad.kernels import normalization
 
 from .arithmetic import pow_
+from .exponential import rsqrt
 from .precision import widened
 from .reductions import sum_
 
@@ -31,10 +34,7 @@ class Normalize(Gate):
     quiet: ClassVar = "always"
 
     def forward(self, xp: Any, x: Any, weight: Any, bias: Any, *, dims: Dims, eps: float) -> Any:
-        out, *statistics = normalization.normalize(
-            xp, widened(x), widened(weight), widened(bias), dims, eps
-        )
-        return (out.astype(x.dtype, copy=False), *statistics)
+        return normalization.normalize(xp, x, weight, bias, dims, eps)
 
     def backward(
         self,
@@ -52,8 +52,9 @@ class Normalize(Gate):
         if x is None:
             return None, None, grad
         if not isinstance(grad, Variable):
+            wants = (wants_x is not None, wants_weight is not None, wants_bias is not None)
             to_x, to_weight, to_bias = normalization.normalize_gradient(
-                module_of(x), widened(grad), widened(x), widened(weight), out[1:], dims, eps
+                module_of(x), grad, x, weight, out[1:], dims, eps, wants
             )
             if weight is None:
                 to_bias = grad
@@ -74,16 +75,16 @@ class NormalizeSquare(Gate):
     quiet: ClassVar = "always"
 
     def forward(self, xp: Any, x: Any, weight: Any, *, dims: Dims, eps: float) -> Any:
-        out, square = normalization.normalize_square(xp, widened(x), widened(weight), dims, eps)
-        return out.astype(x.dtype, copy=False), square
+        return normalization.normalize_square(xp, x, weight, dims, eps)
 
     def backward(
         self, node: Node, grad: Any, out: Any, x: Any, weight: Any, *, dims: Dims, eps: float
     ) -> Any:
         wants_x, wants_weight = node.inputs
         if not isinstance(grad, Variable):
+            wants = (wants_x is not None, wants_weight is not None)
             to_x, to_weight = normalization.normalize_square_gradient(
-                module_of(x), widened(grad), widened(x), widened(weight), out[1], dims, eps
+                module_of(x), grad, x, weight, out[1], dims, eps, wants
             )
             return wants_x and to_x, wants_weight and to_weight
         x, weight, grad = widened(x), widened(weight), widened(grad)
@@ -94,5 +95,66 @@ class NormalizeSquare(Gate):
         return wants_x and to_x, wants_weight and grad * normal
 
 
+class Standardize(Gate):
+    """(x - mean) / sqrt(var + eps) * weight + bias of a mean and a variance from elsewhere."""
+
+    needs: ClassVar = {
+        "x": "var weight",
+        "mean": "var weight",
+        "var": "x mean var weight",
+        "weight": "x mean var",
+        "bias": "",
+    }
+    quiet: ClassVar = "always"
+    pointwise: ClassVar = True
+    cuda: ClassVar = "(x - mean) * (rsqrt(var + T(eps)) * weight) + bias"
+
+    def forward(
+        self, xp: Any, x: Any, mean: Any, var: Any, weight: Any, bias: Any, *, eps: float
+    ) -> Any:
+        dtype = x.dtype
+        x, mean, var, weight, bias = (
+            v if type(v) is float else v.astype(wide(dtype), copy=False)
+            for v in (x, mean, var, weight, bias)
+        )
+        out = x - mean
+        out *= 1 / xp.sqrt(var + eps) * weight
+        out += bias
+        return out.astype(dtype, copy=False)
+
+    def backward(
+        self,
+        node: Node,
+        grad: Any,
+        out: None,
+        x: Any,
+        mean: Any,
+        var: Any,
+        weight: Any,
+        bias: None,
+        *,
+        eps: float,
+    ) -> Any:
+        wants_x, wants_mean, wants_var, wants_weight, wants_bias = node.inputs
+        to_x: Any = None
+        to_var: Any = None
+        to_weight: Any = None
+        scale: Any = None if var is None else rsqrt(widened(var) + eps)
+        if wants_x is not None or wants_mean is not None:
+            to_x = grad * (scale * weight)
+        if wants_var is not None or wants_weight is not None:
+            to_weight = grad * ((widened(x) - mean) * scale)
+        if wants_var is not None:
+            to_var = to_weight * weight * (scale * scale * -0.5)
+        return (
+            wants_x and to_x,
+            wants_mean and -to_x,
+            wants_var and to_var,
+            wants_weight and to_weight,
+            wants_bias and grad,
+        )
+
+
 normalize = Normalize()
 normalize_square = NormalizeSquare()
+standardize = Standardize()

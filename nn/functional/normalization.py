@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import ml_dtypes
+import numpy as np
 
 from tapegrad.autograd import operations as ops
-from tapegrad.autograd.arrays import FLOATS, HALVES, float32
-from tapegrad.autograd.engine import array_of, cast, describe, wrap
+from tapegrad.autograd.arrays import FLOATS, HALVES, float32, module_of
+from tapegrad.autograd.engine import array_of, cast, describe
 from tapegrad.autograd.errors import ArgumentError, ShapeError
 from tapegrad.autograd.gates import normalization as gates
 from tapegrad.autograd.gates.shape import reshape
@@ -25,8 +26,11 @@ from tapegrad.autograd.operations.arguments import (
     number_tensor,
     numpy_names,
     on_its_gpu,
+    same_device,
     same_dtype,
 )
+from tapegrad.autograd.versions import mark_written
+from tapegrad.kernels.cuda.channels import track
 
 from .arguments import float_tensor
 from .padding import pad
@@ -87,9 +91,8 @@ def batch_norm(
     _several("batch_norm", count, input)
     shape = _flat(data.shape)
     dims = tuple(i for i in range(len(shape)) if i != 1)
-    out, mean, var = _normalized(input, shape, dims, (1, -1, 1)[: len(shape)], weight, bias, eps)
-    _move(running_mean, mean, momentum)
-    _move(running_var, var * (count / (count - 1)) if count > 1 else var, momentum)
+    out, *found = _normalized(input, shape, dims, (1, -1, 1)[: len(shape)], weight, bias, eps)
+    _track((running_mean, running_var), found, momentum, count / (count - 1) if count > 1 else 1.0)
     return out
 
 
@@ -123,10 +126,10 @@ def instance_norm(
     count = math.prod(data.shape[2:])
     _several("instance_norm", count, input)
     shape = (*data.shape[:2], count)
-    out, mean, var = _normalized(input, shape, (2,), (1, -1, 1), weight, bias, eps)
+    out, *found = _normalized(input, shape, (2,), (1, -1, 1), weight, bias, eps)
     if data.shape[0]:
-        _move(running_mean, mean.mean(0), momentum)
-        _move(running_var, (var * (count / (count - 1)) if count > 1 else var).mean(0), momentum)
+        factor = count / (count - 1) if count > 1 else 1.0
+        _track((running_mean, running_var), found, momentum, factor)
     return out
 
 
@@ -263,8 +266,8 @@ def _normalized(
     weight: Any,
     bias: Any,
     eps: float,
-) -> tuple[Any, Any, Any]:
-    """`input` normalised in another shape, weight and bias in `spread`; with mean and variance."""
+) -> tuple[Any, Any, Any, Any]:
+    """`input` normalised in another shape, weight and bias in `spread`; mean, rest and variance."""
     x, weight, bias = _alike(input, weight, bias)
     if -1 in spread and not (weight is None and bias is None):
         spread = tuple(
@@ -274,7 +277,7 @@ def _normalized(
     out, mean, rest, var = gates.normalize(
         reshape(x, shape=shape), weight, bias, dims=dims, eps=eps
     )
-    return _as_before(out, input), wrap(mean._data + rest._data), var
+    return _as_before(out, input), mean, rest, var
 
 
 def _alike(input: Any, weight: Any, bias: Any) -> tuple[Any, Any, Any]:
@@ -305,23 +308,49 @@ def _with_known(
             f"{name}: without the input's statistics, running_mean and running_var are needed"
         )
     shape = tuple(-1 if i == 1 else 1 for i in range(input._data.ndim))
-    dtype = float32 if input._data.dtype in HALVES else input._data.dtype
-    mean, var, weight, bias = (
-        v if v is None else ops.reshape(v, shape).to(dtype)
-        for v in (mean.detach(), var.detach(), weight, bias)
+    given = [v if v is None else ops.reshape(v, shape) for v in (mean, var, weight, bias)]
+    dtype = input._data.dtype
+    if any(v is not None and v._data.dtype != dtype for v in given):  # half with float32
+        dtype = float32 if dtype in HALVES else dtype
+        given = [v if v is None else v.to(dtype) for v in given]
+    mean, var, weight, bias = given
+    out = gates.standardize(
+        input.to(dtype),
+        mean.detach(),
+        var.detach(),
+        1.0 if weight is None else weight,
+        0.0 if bias is None else bias,
+        eps=eps,
     )
-    scale = ops.rsqrt(var + eps)
-    out = (input.to(dtype) - mean) * (scale if weight is None else scale * weight)
-    return (out if bias is None else out + bias).to(input.dtype)
+    return out.to(input.dtype)
 
 
-def _move(running: Any, batch: Any, momentum: float) -> None:
-    """`running` moved towards the statistics of a batch, in place."""
-    if running is None:
+def _track(running: Any, found: Any, momentum: float, factor: float) -> None:
+    """Running mean and variance moved, in place, towards those of a batch.
+
+    running     (mean, variance), each a tensor or None
+    found       mean, what rounding took from it, and biased variance of the batch; averaged over
+                the first dimension if there are several for each channel
+    factor      makes the variance unbiased
+    """
+    if running == (None, None):
         return
+    moving = [None if part is None else part._data for part in running]
+    xp = module_of(found[0]._data)
+    if xp is not np and all(part is None or part.flags.c_contiguous for part in moving):
+        track(xp, moving, [part._data for part in found], momentum, factor)
+        for part in running:
+            if part is not None:
+                mark_written(part)
+        return
+    mean, rest, var = found
     with no_grad():
-        batch = ops.reshape(batch.detach(), running.shape).to(running.dtype)
-        running.copy_(running * (1 - momentum) + batch * momentum)
+        for part, batch in zip(running, (mean + rest, var * factor), strict=True):
+            if part is not None:
+                if batch.shape[0] != 1:
+                    batch = batch.mean(0)
+                batch = ops.reshape(batch, part.shape).to(part.dtype)
+                part.copy_(part * (1 - momentum) + batch * momentum)
 
 
 def _several(name: str, count: int, input: Any) -> None:
@@ -344,6 +373,7 @@ def _channelled(name: str, input: Any, *per_channel: Any) -> Any:
                 f"{name}: {what} {describe(value)} does not fit {describe(input)}; expected one "
                 f"number for each of {data.shape[1]} channels"
             )
+    same_device(name, input, *per_channel)
     _check_dtypes(name, input, *per_channel)
     return data
 

@@ -26,7 +26,7 @@ WHOLES = (a.int8, a.int16, a.int32, a.int64, a.uint8, *map(np.dtype, (np.uint32,
 OF_FLOATS = {
     "addcdiv", "binary_cross_entropy", "dropout", "dropout_at_random", "elu", "gelu", "gelu_tanh",
     "hardswish", "huber", "kl_div", "leaky_relu", "lerp", "mish", "nan_to_num", "silu", "softplus",
-    "softshrink",
+    "softshrink", "standardize",
 }  # fmt: skip
 NOT_OF_BOOLEANS = {"clamp", "hardtanh"}  # their numbers have made integers of them
 QUOTIENTS = {"floor_divide", "trunc_divide", "remainder", "fmod"}  # of whole numbers, not by 0
@@ -117,8 +117,8 @@ class Call:
         if len(columns) == 1:
             return columns
         least = min(column.size for column in columns)
-        if len(columns) == 3:
-            places = rng.integers(0, least, (3, 700))
+        if len(columns) > 2:
+            places = rng.integers(0, least, (len(columns), 700))
         else:  # of the elements that are special, every pair
             sizes = [range(min(column.size, SPECIAL)) for column in columns]
             pairs = np.array(list(itertools.product(*sizes))).T

@@ -211,6 +211,8 @@ SAMPLES: list[Sample] = [
     Sample("normalize", ((3, 4), None, (1, 4)), {"dims": (1,), "eps": 0.1}),
     Sample("normalize_square", ((3, 4), (1, 4)), {"dims": (1,), "eps": 0.1}),
     Sample("normalize_square", ((3, 4), None), {"dims": (1,), "eps": 0.1}),
+    Sample("standardize", ((3, 2, 2), *[(1, 2, 1)] * 4), {"eps": 0.1}, positive=True),
+    Sample("standardize", ((3, 2), (2,), (2,), 1.0, 0.0), {"eps": 0.1}, positive=True),
     Sample("embedding", ((4, 2),), {"positions": ROWS, "padding": None, "counts": None}),
     Sample("var", ((2, 3, 2),), {"dims": (0, 2), "keepdim": False, "correction": 1}),
     Sample("var", ((2, 3),), {"dims": (1,), "keepdim": True, "correction": 0.5}),

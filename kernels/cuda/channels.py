@@ -1,0 +1,307 @@
+"""Batch norm, and the gradients of weights and biases of every norm, on a GPU (`channels.cu`).
+
+A channel of many elements is divided among blocks, whose results a second launch puts together in a
+fixed order; one of few is done in one launch.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import math
+from collections.abc import Iterator, Sequence
+from ctypes import c_double, c_int, c_longlong, c_void_p
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import rows
+from .compiling import source
+from .launching import Kernel, Launch, pointer
+from .rows import FLOATS, Dim3
+
+Array = Any
+Sizes = tuple[int, int, int]  # outer, channels, inner
+
+_FILENAME = "channels.cu"
+_WHOLE, _GATHER, _APPLY = range(3)
+_WANTED_BLOCKS = 1024
+_MOST_CHUNKS = 64
+_LEAST_ELEMENTS = 16384  # of a channel that a block gets, if there are so many
+
+
+class _Channels(ctypes.Structure):
+    """`Channels` of `channels.cu`."""
+
+    _fields_ = (
+        *((name, c_longlong) for name in ("outer", "channels", "inner", "tile", "tiles", "chunk")),
+        *((name, c_longlong) for name in ("of_outer", "of_channel")),
+        ("eps", c_double),
+        ("stage", c_int),
+    )
+
+
+class Plan(NamedTuple):
+    """How blocks share an array (outer, channels, inner).
+
+    Attributes:
+        kind: "columns" or "planes", the two ways of `channels.cu`.
+        number: the template's: packs of a thread, or channels of one.
+        grid, block: as a kernel takes them; `grid[1]` is how many blocks share a channel.
+        tile, tiles: how many elements of a plane are taken at once, and how many of those it has.
+        chunk: how many tiles or rows a block has.
+    """
+
+    kind: str
+    number: int
+    grid: Dim3
+    block: Dim3
+    tile: int
+    tiles: int
+    chunk: int
+
+
+@functools.lru_cache(maxsize=4096)
+def plan(sizes: Sizes, itemsize: int, aligned: bool) -> Plan:
+    """The way to share an array; `aligned` says whether it lies on 16-byte boundaries.
+
+    >>> plan((128, 64, 56 * 56), 4, True)[:4]
+    ('planes', 4, (64, 16, 1), (224, 1, 1))
+    >>> plan((32, 100, 1), 4, True)[:4]
+    ('columns', 4, (1, 1, 1), (32, 8, 1))
+    """
+    outer, channels, inner = sizes
+    if inner == 1:
+        width = rows.column_width(channels, itemsize, aligned)
+        groups = -(-channels // width)
+        wide = min(1 << (groups - 1).bit_length(), 32)
+        high = rows.COLUMN_THREADS // wide
+        blocks = -(-groups // wide)
+        chunk = _chunk(outer, blocks, outer // (high * 16))
+        grid = (blocks, -(-outer // chunk), 1)
+        return Plan("columns", width, grid, (wide, high, 1), 1, 1, chunk)
+    tile = min(inner, rows.ROW_THREADS * rows.most_packs(itemsize) * 16 // itemsize)
+    tiles = -(-inner // tile)
+    threads = rows.row_threads(outer, tile, itemsize)
+    chunk = _chunk(outer * tiles, channels, outer * inner // _LEAST_ELEMENTS)
+    grid = (channels, -(-outer * tiles // chunk), 1)
+    return Plan("planes", threads.packs, grid, threads.block, tile, tiles, chunk)
+
+
+def _chunk(parts: int, blocks: int, most: int) -> int:
+    """How many parts a block gets, where `blocks` blocks have none in common."""
+    chunks = max(min(_MOST_CHUNKS, -(-_WANTED_BLOCKS // blocks), most, parts), 1)
+    return max(-(-parts // chunks), 1)
+
+
+def normalize(
+    xp: Any, x: Array, weight: Array | None, bias: Array | None, eps: float
+) -> tuple[Array, Array, Array, Array]:
+    """(x - mean) / sqrt(var + eps) * weight + bias with statistics over all but dimension 1.
+
+    Args:
+        xp: CuPy.
+        x: floating, (N, C, ...) of any strides.
+        weight, bias: C numbers of the dtype of `x`, or None.
+        eps: added to the variance.
+
+    Returns:
+        The result, and mean, rest and biased variance of shape (1, C, 1, ...).
+    """
+    x, seen = rows.seen_along(xp, x, 1)
+    sizes = (seen.outer, seen.n, seen.inner)
+    out, wide = seen.like(xp, x.dtype), rows.wide(x.dtype)
+    shape = (1, seen.n) + (1,) * (x.ndim - 2)
+    mean, rest, var = (xp.empty(shape, wide) for _ in range(3))
+    if not x.size:
+        for part in (mean, rest, var):
+            part.fill(math.nan)
+        return out, mean, rest, var
+    shared = plan(sizes, x.itemsize, pointer(x) % 16 == 0)
+    parts = _parts(xp, shared, sizes, wide, 4)
+    given = [*map(_address, (x, _flat(xp, weight), _flat(xp, bias), out, mean, rest, var, parts))]
+    for stage in _stages(shared):
+        _launch("statistics", x.dtype, shared, sizes, (0, 1), eps, stage)(*given)
+    return out, mean, rest, var
+
+
+def normalize_gradient(
+    xp: Any,
+    grad: Array,
+    x: Array,
+    weight: Array | None,
+    statistics: tuple[Array | None, Array | None, Array],
+    eps: float,
+    wants: tuple[bool, bool, bool],
+) -> tuple[Array | None, Array | None, Array | None]:
+    """The gradients of x, weight and bias that are wanted; without a weight only that of x."""
+    x, seen = rows.seen_along(xp, x, 1)
+    grad = seen.bring(xp, grad)
+    sizes = (seen.outer, seen.n, seen.inner)
+    to_x = seen.like(xp, x.dtype) if wants[0] else None
+    to_weight, to_bias = (
+        xp.empty(weight.shape, x.dtype) if want and weight is not None else None
+        for want in wants[1:]
+    )
+    _gradients(xp, grad, x, weight, statistics, to_x, (to_weight, to_bias), sizes, (0, 1), eps)
+    return to_x, to_weight, to_bias
+
+
+def sums(
+    xp: Any,
+    grad: Array,
+    x: Array,
+    statistics: tuple[Array | None, Array | None, Array],
+    sizes: Sizes,
+    spread: tuple[int, int],
+    eps: float,
+    wants: tuple[bool, ...],
+) -> tuple[Array | None, ...]:
+    """For each channel the sum of grad times the normalised x, and that of grad, if wanted.
+
+    Args:
+        xp: CuPy.
+        grad, x: contiguous, of one dtype.
+        statistics: mean, rest and variance; without mean and rest they are taken to be 0.
+        sizes: outer, channels and inner of `x`.
+        spread: (a, b), where the statistics of (o, c) are number o a + c // b.
+        eps: added to the variance.
+        wants: which of the two.
+    """
+    totals = tuple(xp.empty(sizes[1], x.dtype) if want else None for want in wants)
+    _gradients(xp, grad, x, None, statistics, None, totals, sizes, spread, eps)
+    return totals
+
+
+def track(
+    xp: Any,
+    running: Sequence[Array | None],
+    found: Sequence[Array],
+    momentum: float,
+    unbiased: float,
+) -> None:
+    """Move running mean and variance, in place, towards those of a batch.
+
+    Args:
+        xp: CuPy.
+        running: mean and variance, contiguous, C numbers each of one dtype; or None.
+        found: mean, rest and variance of the batch, or of several parts of it (N, C, ...), whose
+            average is taken; of the dtype that the others are computed in.
+        momentum: the weight of the batch.
+        unbiased: by what to multiply the variance.
+    """
+    mine = next(part for part in running if part is not None)
+    outer = found[0].size // max(mine.size, 1)
+    if outer:
+        launch = _move(mine.dtype, outer, mine.size)
+        launch(*map(_address, (*found, *running)), momentum, unbiased)
+
+
+def _gradients(
+    xp: Any,
+    grad: Array,
+    x: Array,
+    weight: Array | None,
+    statistics: tuple[Array | None, Array | None, Array],
+    to_x: Array | None,
+    totals: tuple[Array | None, ...],
+    sizes: Sizes,
+    spread: tuple[int, int],
+    eps: float,
+) -> None:
+    """Write the gradients that are given."""
+    if not x.size:
+        for total in totals:
+            if total is not None:
+                total.fill(0)
+        return
+    shared = plan(sizes, x.itemsize, (pointer(x) | pointer(grad)) % 16 == 0)
+    parts = _parts(xp, shared, sizes, rows.wide(x.dtype), 2)
+    arrays = (grad, x, _flat(xp, weight), *statistics, to_x, *totals, parts)
+    given = [*map(_address, arrays)]
+    for stage in _stages(shared):
+        if stage == _APPLY and to_x is None:
+            total = _total(x.dtype, sizes[1], shared.grid[1])
+            total(*map(_address, (parts, *totals)))
+        else:
+            _launch("gradients", x.dtype, shared, sizes, spread, eps, stage)(*given)
+
+
+def _stages(shared: Plan) -> tuple[int, ...]:
+    return (_WHOLE,) if shared.grid[1] == 1 else (_GATHER, _APPLY)
+
+
+def _parts(xp: Any, shared: Plan, sizes: Sizes, wide: np.dtype, each: int) -> Array | None:
+    chunks = shared.grid[1]
+    return None if chunks == 1 else xp.empty((chunks, sizes[1], each), wide)
+
+
+def _flat(xp: Any, weight: Array | None) -> Array | None:
+    return weight if weight is None else xp.ascontiguousarray(weight)
+
+
+def _address(array: Array | None) -> int:
+    return 0 if array is None else pointer(array)
+
+
+@functools.lru_cache(maxsize=4096)
+def _launch(
+    what: str,
+    dtype: np.dtype,
+    shared: Plan,
+    sizes: Sizes,
+    spread: tuple[int, int],
+    eps: float,
+    stage: int,
+) -> Launch:
+    given = _Channels(*sizes, shared.tile, shared.tiles, shared.chunk, *spread, eps, stage)
+    return _kernel(what, shared.kind, FLOATS[dtype], shared.number).prepare(
+        shared.grid,
+        shared.block,
+        varying=(c_void_p,) * (8 if what == "statistics" else 10),
+        constant=(given,),
+    )
+
+
+@functools.lru_cache(maxsize=1024)
+def _total(dtype: np.dtype, channels: int, chunks: int) -> Launch:
+    return _totals_kernel(FLOATS[dtype]).prepare(
+        (-(-channels // 256), 1, 1),
+        (256, 1, 1),
+        varying=(c_void_p,) * 3,
+        constant=(c_longlong(channels), c_int(chunks)),
+    )
+
+
+@functools.lru_cache(maxsize=1024)
+def _move(dtype: np.dtype, outer: int, channels: int) -> Launch:
+    return _move_kernel(FLOATS[dtype]).prepare(
+        (-(-channels // 256), 1, 1),
+        (256, 1, 1),
+        varying=(*(c_void_p,) * 5, c_double, c_double),
+        constant=(c_longlong(outer), c_longlong(channels)),
+    )
+
+
+def _kernel(what: str, kind: str, dtype: str, number: int) -> Kernel:
+    full = f"channel_{what}_{kind}<{dtype}, {number}>"
+    return Kernel(source(_FILENAME), full, filename=_FILENAME)
+
+
+def _totals_kernel(dtype: str) -> Kernel:
+    return Kernel(source(_FILENAME), f"channel_totals<{dtype}>", filename=_FILENAME)
+
+
+def _move_kernel(dtype: str) -> Kernel:
+    return Kernel(source(_FILENAME), f"move_statistics<{dtype}>", filename=_FILENAME)
+
+
+def variants() -> Iterator[Kernel]:
+    """Every kernel that these functions can ask for."""
+    for what in ("statistics", "gradients"):
+        for dtype, packs in rows.types_and_packs():
+            yield _kernel(what, "planes", dtype, packs)
+        for dtype, width in rows.types_and_widths():
+            yield _kernel(what, "columns", dtype, width)
+    yield from map(_totals_kernel, FLOATS.values())
+    yield from map(_move_kernel, FLOATS.values())
