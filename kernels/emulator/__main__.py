@@ -1,9 +1,10 @@
 """Runs one CUDA kernel on the CPU, for looking at what it does; see docs/emulator.md.
 
-    python -m tapegrad.kernels.emulator row_sums.cu row_sums x=float32:4x7:arange \
-        sums=float32:4:poison columns=7 --grid 4 --block 32
+    python -m tapegrad.kernels.emulator row_sums.cu 'row_sums<float>' \
+        x=float32:4x7:arange sums=float32:4:poison columns=7 --grid 4 --block 32
 
-It prints the arrays that the kernel changed, or what the kernel did wrong and where.
+It prints the arrays that the kernel changed, and those that were to be written (`poison`); or what
+the kernel did wrong and where.
 """
 
 from __future__ import annotations
@@ -54,9 +55,13 @@ def _run(options: argparse.Namespace) -> None:
     text = expand(options.file.read_text(), str(options.file))
     values = [words.parse(word) for word in options.arguments]
     before = [np.array(value) for _, value in values]
-    module = EmulatedModule(
-        text, [options.kernel], filename=str(options.file), debug=options.inside_debugger
-    )
+    try:
+        module = EmulatedModule(
+            text, [options.kernel], filename=str(options.file), debug=options.inside_debugger
+        )
+    except EmulatorError:
+        _definition(text, options.kernel)  # says so if it is the name that is wrong
+        raise
     module.run(
         options.kernel,
         options.grid,
@@ -65,8 +70,8 @@ def _run(options: argparse.Namespace) -> None:
         shared=options.shared,
         order=options.order,
     )
-    for (name, value), old in zip(values, before, strict=True):
-        if value.tobytes() != old.tobytes():
+    for word, (name, value), old in zip(options.arguments, values, before, strict=True):
+        if value.tobytes() != old.tobytes() or word.endswith(":poison"):
             shape = "x".join(map(str, value.shape))
             print(f"{name} = {value.dtype}:{shape}\n{np.array2string(value, threshold=256)}")
 
@@ -101,11 +106,22 @@ def _debug(options: argparse.Namespace, given: list[str]) -> None:
 
 def _first_line(text: str, kernel: str) -> int:
     """The number of the line in which the body of a kernel begins."""
-    name = re.escape(kernel.partition("<")[0].strip())
-    found = re.search(rf"\b__global__\b[^;{{}}]*?\b{name}\s*\([^{{;]*\{{", text)
+    return text.count("\n", 0, _definition(text, kernel).end()) + 1
+
+
+def _definition(text: str, kernel: str) -> re.Match[str]:
+    """Where a kernel is defined, up to the beginning of its body."""
+    name, arguments, _ = kernel.partition("<")
+    found = re.search(
+        rf"(\btemplate\s*<[^;{{}}]*>\s*)?\b__global__\b[^;{{}}]*?\b{re.escape(name.strip())}"
+        r"\s*\([^{;]*\{",
+        text,
+    )
     if found is None:
-        raise EmulatorError(f"there is no __global__ function {kernel!r} in this file")
-    return text.count("\n", 0, found.end()) + 1
+        raise EmulatorError(f"there is no __global__ function {name!r} in this file")
+    if found[1] and not arguments:
+        raise EmulatorError(f"{name} is a template: name its arguments, as in '{name}<float>'")
+    return found
 
 
 def _dim3(text: str) -> Dim3:
