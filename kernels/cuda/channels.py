@@ -119,7 +119,12 @@ def normalize(
         return out, mean, rest, var
     shared = plan(sizes, x.itemsize, pointer(x) % 16 == 0)
     parts = _parts(xp, shared, sizes, wide, 4)
-    given = [*map(_address, (x, _flat(xp, weight), _flat(xp, bias), out, mean, rest, var, parts))]
+    given = [
+        *map(
+            rows.address,
+            (x, rows.dense(xp, weight), rows.dense(xp, bias), out, mean, rest, var, parts),
+        )
+    ]
     for stage in _stages(shared):
         _launch("statistics", x.dtype, shared, sizes, (0, 1), eps, stage)(*given)
     return out, mean, rest, var
@@ -194,7 +199,7 @@ def track(
     outer = found[0].size // max(mine.size, 1)
     if outer:
         launch = _move(mine.dtype, outer, mine.size)
-        launch(*map(_address, (*found, *running)), momentum, unbiased)
+        launch(*map(rows.address, (*found, *running)), momentum, unbiased)
 
 
 def _gradients(
@@ -217,12 +222,12 @@ def _gradients(
         return
     shared = plan(sizes, x.itemsize, (pointer(x) | pointer(grad)) % 16 == 0)
     parts = _parts(xp, shared, sizes, rows.wide(x.dtype), 2)
-    arrays = (grad, x, _flat(xp, weight), *statistics, to_x, *totals, parts)
-    given = [*map(_address, arrays)]
+    arrays = (grad, x, rows.dense(xp, weight), *statistics, to_x, *totals, parts)
+    given = [*map(rows.address, arrays)]
     for stage in _stages(shared):
         if stage == _APPLY and to_x is None:
             total = _total(x.dtype, sizes[1], shared.grid[1])
-            total(*map(_address, (parts, *totals)))
+            total(*map(rows.address, (parts, *totals)))
         else:
             _launch("gradients", x.dtype, shared, sizes, spread, eps, stage)(*given)
 
@@ -234,14 +239,6 @@ def _stages(shared: Plan) -> tuple[int, ...]:
 def _parts(xp: Any, shared: Plan, sizes: Sizes, wide: np.dtype, each: int) -> Array | None:
     chunks = shared.grid[1]
     return None if chunks == 1 else xp.empty((chunks, sizes[1], each), wide)
-
-
-def _flat(xp: Any, weight: Array | None) -> Array | None:
-    return weight if weight is None else xp.ascontiguousarray(weight)
-
-
-def _address(array: Array | None) -> int:
-    return 0 if array is None else pointer(array)
 
 
 @functools.lru_cache(maxsize=4096)

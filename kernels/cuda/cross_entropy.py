@@ -66,7 +66,7 @@ def cross_entropy(
     """
     x, seen = rows.seen_along(xp, x, settings.dim)
     target = _in_order(xp, target, seen, settings.dim)
-    weight = weight if weight is None else xp.ascontiguousarray(weight)
+    weight = rows.dense(xp, weight)
     wide = rows.wide(x.dtype)
     largest, sums = xp.empty(target.shape, wide), xp.empty(target.shape, wide)
     each = settings.reduction == "none"
@@ -80,7 +80,7 @@ def cross_entropy(
     parts = None if each else xp.empty((blocks, 2), wide)
     message = f"cross_entropy: target {{value}} is out of range for {seen.n} classes"
     launch(
-        *map(_address, (x, target, weight, losses, largest, sums, total, parts)),
+        *map(rows.address, (x, target, weight, losses, largest, sums, total, parts)),
         *checks.watch(message),
     )
     if losses is not None:
@@ -109,15 +109,11 @@ def cross_entropy_gradient(
     grad = grad.astype(x.dtype, copy=False)
     if settings.reduction == "none":
         grad = _in_order(xp, grad, seen, settings.dim)
-    weight = weight if weight is None else xp.ascontiguousarray(weight)
+    weight = rows.dense(xp, weight)
     aligned = pointer(x) % 16 == 0
     launch = _backward(x.dtype, seen, target.dtype, settings, aligned)
-    launch(*map(_address, (grad, x, target, weight, *statistics, to_x)))
+    launch(*map(rows.address, (grad, x, target, weight, *statistics, to_x)))
     return to_x
-
-
-def _address(array: Array | None) -> int:
-    return 0 if array is None else pointer(array)
 
 
 def _shape(x: Array, dim: int) -> tuple[int, ...]:

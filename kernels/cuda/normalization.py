@@ -17,7 +17,7 @@ import numpy as np
 
 from . import channels, rows
 from .compiling import source
-from .launching import Kernel, Launch, pointer
+from .launching import Kernel, Launch
 from .rows import FLOATS
 
 Array = Any
@@ -128,7 +128,7 @@ def normalize_gradient(
         if x.size:
             threads = rows.row_threads(seen.rows, seen.n, x.itemsize)
             launch = _launch("normalize_rows_gradient", x.dtype, seen, eps, threads)
-            launch(*map(_address, (grad, x, _flat(xp, weight), *statistics, to_x)))
+            launch(*map(rows.address, (grad, x, rows.dense(xp, weight), *statistics, to_x)))
     if weight is None or not any(wants[1:]):
         return to_x, None, None
     sums = channels.sums(
@@ -159,8 +159,8 @@ def _forward(
         x = xp.ascontiguousarray(x)
         threads = rows.row_threads(seen.rows, seen.n, x.itemsize)
         launch = _launch("normalize_rows", x.dtype, seen, eps, threads)
-        scales = _flat(xp, weight), _flat(xp, bias)
-        launch(*map(_address, (x, *scales, out, *statistics)))
+        scales = rows.dense(xp, weight), rows.dense(xp, bias)
+        launch(*map(rows.address, (x, *scales, out, *statistics)))
     else:
         for part in statistics:
             if part is not None:
@@ -175,14 +175,6 @@ def _kept(shape: Dims, dims: Dims) -> Dims:
 def _spread_of(weight: Array | None, bias: Array | None) -> Dims | None:
     given = bias if weight is None else weight
     return None if given is None else given.shape
-
-
-def _flat(xp: Any, weight: Array | None) -> Array | None:
-    return weight if weight is None else xp.ascontiguousarray(weight)
-
-
-def _address(array: Array | None) -> int:
-    return 0 if array is None else pointer(array)
 
 
 @functools.lru_cache(maxsize=4096)

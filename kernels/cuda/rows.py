@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import ml_dtypes
 import numpy as np
 
+from .launching import pointer
+
 Array = Any
 Ints = tuple[int, ...]
 Dim3 = tuple[int, int, int]
@@ -33,6 +35,16 @@ _WANTED_BLOCKS = 1024  # enough for any GPU
 def wide(dtype: np.dtype) -> np.dtype:
     """The dtype that kernels compute in: float32 for half types."""
     return np.dtype(np.float32) if dtype.itemsize == 2 else dtype
+
+
+def address(array: Array | None) -> int:
+    """Where an array is; 0, a null pointer, for one that is not given."""
+    return 0 if array is None else pointer(array)
+
+
+def dense(xp: Any, array: Array | None) -> Array | None:
+    """The array with its elements side by side, copied if they are not; None stays."""
+    return array if array is None else xp.ascontiguousarray(array)
 
 
 class Layout(NamedTuple):
