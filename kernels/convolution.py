@@ -66,13 +66,20 @@ def accumulator(xp: Any, dtype: Any) -> Any:
 
 
 def convolve(
-    xp: Any, x: Array, w: Array, stride: Sizes, padding: Sizes, dilation: Sizes, groups: int
+    xp: Any,
+    x: Array,
+    w: Array,
+    bias: Array | None,
+    stride: Sizes,
+    padding: Sizes,
+    dilation: Sizes,
+    groups: int,
 ) -> Array:
-    """Cross-correlate x (N, C, *size) with w (O, C/groups, *kernel): y (N, O, *counts).
+    """Cross-correlate x (N, C, *size) with w (O, C/groups, *kernel), plus bias: y (N, O, *counts).
 
     >>> import numpy as np
     >>> x, w = np.arange(9.0).reshape(1, 1, 3, 3), np.ones((1, 1, 2, 2))
-    >>> convolve(np, x, w, (1, 1), (0, 0), (1, 1), 1)[0, 0]
+    >>> convolve(np, x, w, None, (1, 1), (0, 0), (1, 1), 1)[0, 0]
     array([[ 8., 12.],
            [20., 24.]])
     """
@@ -80,11 +87,14 @@ def convolve(
     window = w.shape[2:], stride, padding, dilation
     windows = _Windows(xp, x.dtype, x.shape, *window, groups)
     weights = windows.matrices(w)
+    offsets = None if bias is None else bias.astype(windows.dtype).reshape(groups, outputs, 1)
     y = xp.empty((len(x), groups, outputs, math.prod(windows.output)), windows.dtype)
     for block, columns in windows.columns(x):
         total = xp.matmul(weights[0], columns[0], out=None if windows.merged else y[block])
         for weight, column in zip(weights[1:], columns[1:], strict=True):
             total += xp.matmul(weight, column)
+        if offsets is not None:
+            total += offsets
         if windows.merged:
             y[block] = xp.moveaxis(total.reshape(groups, outputs, -1, y.shape[3]), 2, 0)
     return y.astype(x.dtype, copy=False).reshape(len(x), len(w), *windows.output)
@@ -143,7 +153,7 @@ def convolve_input_gradient(
         turned = w[(slice(None), slice(None), *(slice(None, None, -1) for _ in kernel))]
         turned = turned.reshape(groups, len(w) // groups, inputs, *kernel).swapaxes(1, 2)
         turned = turned.reshape(groups * inputs, len(w) // groups, *kernel)
-        return convolve(xp, grad, turned, stride, margin, dilation, groups)
+        return convolve(xp, grad, turned, None, stride, margin, dilation, groups)
 
     moves, output = _moves(input_size, kernel, stride, padding, dilation)
     dtype = accumulator(xp, grad.dtype)

@@ -75,7 +75,7 @@ class TestEveryWindow:
         self, size, kernel, stride, padding, dilation, groups
     ):
         x, w = images_and_filters(size, kernel, groups)
-        y = convolution.convolve(np, x, w, stride, padding, dilation, groups)
+        y = convolution.convolve(np, x, w, None, stride, padding, dilation, groups)
         expected = reference(x, w, stride, padding, dilation, groups)
         np.testing.assert_allclose(y, expected, rtol=0, atol=1e-12)
 
@@ -83,7 +83,7 @@ class TestEveryWindow:
         self, size, kernel, stride, padding, dilation, groups
     ):
         x, w = images_and_filters(size, kernel, groups)
-        y = convolution.convolve(np, x, w, stride, padding, dilation, groups)
+        y = convolution.convolve(np, x, w, None, stride, padding, dilation, groups)
         g = np.random.default_rng(1).standard_normal(y.shape)
         dx = convolution.convolve_input_gradient(np, g, w, size, stride, padding, dilation, groups)
         assert dx.shape == x.shape
@@ -93,7 +93,7 @@ class TestEveryWindow:
         self, size, kernel, stride, padding, dilation, groups
     ):
         x, w = images_and_filters(size, kernel, groups)
-        y = convolution.convolve(np, x, w, stride, padding, dilation, groups)
+        y = convolution.convolve(np, x, w, None, stride, padding, dilation, groups)
         g = np.random.default_rng(1).standard_normal(y.shape)
         dw = convolution.convolve_weight_gradient(
             np, g, x, kernel, stride, padding, dilation, groups
@@ -108,7 +108,7 @@ class TestEveryWindow:
         window = stride, padding, dilation, groups
 
         def everything():
-            y = convolution.convolve(np, x, w, *window)
+            y = convolution.convolve(np, x, w, None, *window)
             dx = convolution.convolve_input_gradient(np, y, w, size, *window)
             return y, dx, convolution.convolve_weight_gradient(np, y, x, kernel, *window)
 
@@ -124,7 +124,7 @@ class TestEveryWindow:
         x, w = images_and_filters(size, kernel, 1)
         window = stride, padding, dilation
         columns = convolution.im2col(np, x, kernel, *window)
-        expected = convolution.convolve(np, x, w, *window, 1)
+        expected = convolution.convolve(np, x, w, None, *window, 1)
         product = w.reshape(len(w), -1) @ columns
         np.testing.assert_allclose(product.reshape(expected.shape), expected, atol=1e-12)
         g = np.random.default_rng(1).standard_normal(columns.shape)
@@ -136,7 +136,7 @@ class TestEveryWindow:
 def everything(x, w, g, stride=ONE, padding=ONE, dilation=ONE, groups=1):
     window = stride, padding, dilation, groups
     return (
-        convolution.convolve(np, x, w, *window),
+        convolution.convolve(np, x, w, None, *window),
         convolution.convolve_input_gradient(np, g, w, x.shape[2:], *window),
         convolution.convolve_weight_gradient(np, g, x, w.shape[2:], *window),
     )
@@ -155,9 +155,19 @@ def test_the_dtype_is_kept_and_halves_accumulate_in_float32(dtype, filters):
         np.testing.assert_array_equal(result, value.astype(dtype))
 
 
+@pytest.mark.usefixtures("products")
+@pytest.mark.parametrize("groups", [1, 2])
+def test_a_bias_is_added_to_every_window_of_its_filter(groups):
+    x, w = images_and_filters((5, 7), (3, 3), groups)
+    bias = np.arange(8.0)
+    y = convolution.convolve(np, x, w, bias, ONE, ONE, ONE, groups)
+    expected = reference(x, w, ONE, ONE, ONE, groups) + bias[:, None, None]
+    np.testing.assert_allclose(y, expected, rtol=0, atol=1e-12)
+
+
 def test_a_float16_sum_beyond_2048_still_counts_by_ones():
     x, w = np.ones((1, 64, 8, 8), np.float16), np.ones((1, 64, 8, 8), np.float16)
-    assert convolution.convolve(np, x, w, ONE, NONE, ONE, 1).item() == 4096
+    assert convolution.convolve(np, x, w, None, ONE, NONE, ONE, 1).item() == 4096
 
 
 @pytest.mark.parametrize("filters", [4, 16])
@@ -195,7 +205,7 @@ def test_a_batch_of_no_images_has_no_outputs_and_a_zero_weight_gradient(filters)
 def test_an_infinity_reaches_only_the_windows_that_hold_it():
     x, w = images_and_filters((6, 7), (3, 3), 1)
     x[0, 0, 0, 6] = np.inf
-    y = convolution.convolve(np, x, w, ONE, NONE, ONE, 1)
+    y = convolution.convolve(np, x, w, None, ONE, NONE, ONE, 1)
     assert np.isinf(y[0, :, 0, 4]).all()
     assert np.isinf(y).sum() == len(w)
 
@@ -228,5 +238,5 @@ def test_whole_numbers_are_convolved_and_laid_out_exactly(dtype):
     assert convolution.im2col(np, x, (2,), (1,), (0,), (1,)).dtype == dtype
     big = np.full((1, 1, 2), 2**53 + 1)
     ones = np.ones((1, 1, 2), np.int64)
-    y = convolution.convolve(np, big, ones, (1,), (0,), (1,), 1)
+    y = convolution.convolve(np, big, ones, None, (1,), (0,), (1,), 1)
     assert y.item() == 2**54 + 2
