@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 from gate_calls import Call, calls, wider
 
+from tapegrad.autograd import arrays
 from tapegrad.autograd.arrays import FLOATS, HALVES, bfloat16, bool_, float16, float32, float64
 from tapegrad.autograd.engine import Gate
 from tapegrad.kernels.cuda import compiling, pointwise
+from tapegrad.kernels.cuda.launching import Kernel, pointer
 from tapegrad.kernels.emulator import EmulatedModule
 from tapegrad.kernels.expression import Program, Scalar, ScalarValue, Step, Value
 
@@ -105,18 +107,40 @@ def module(number: int) -> EmulatedModule:
 
 def emulated(number: int, given: list[np.ndarray], order: int = 0) -> np.ndarray:
     """What the kernel of a call makes of arrays."""
-    made, scalars, _ = kernel(number)
+    made, _, _ = kernel(number)
     out = np.full(given[0].size * made.steps[0].dtype.itemsize, 0xA5, np.uint8)
-    types = [ARGUMENTS[kind] for kind in pointwise.scalar_types(made)]
     arguments = [ctypes.c_void_p(array.ctypes.data) for array in (*given, out)]
-    arguments += [kind(value) for kind, value in zip(types, scalars, strict=True)]
-    arguments.append(ctypes.c_longlong(given[0].size))
+    arguments += others(number, given[0].size)
     block = (ctypes.c_void_p * len(arguments))(*map(ctypes.addressof, arguments))
     grid = (-(-given[0].size // THREADS), 1, 1)
     module(number).launch(
         kernel_name(number), grid, (THREADS, 1, 1), 0, ctypes.addressof(block), order
     )
     return out.view(made.steps[0].dtype)
+
+
+def others(number: int, size: int) -> list:
+    """The arguments of the kernel of a call that follow the pointers."""
+    made, scalars, _ = kernel(number)
+    types = [ARGUMENTS[kind] for kind in pointwise.scalar_types(made)]
+    numbers = [kind(value) for kind, value in zip(types, scalars, strict=True)]
+    return [*numbers, ctypes.c_longlong(size)]
+
+
+def on_hardware(number: int, given: list[np.ndarray]) -> np.ndarray:
+    """The same on a GPU."""
+    cupy = arrays.cuda_module()
+    made, size = kernel(number)[0], given[0].size
+    there = [cupy.asarray(array) for array in given]
+    there.append(cupy.full(size * made.steps[0].dtype.itemsize, 0xA5, np.uint8))
+    launch = Kernel(unit([number]), kernel_name(number), filename="gates.cu").prepare(
+        (-(-size // THREADS), 1, 1),
+        (THREADS, 1, 1),
+        varying=(ctypes.c_void_p,) * len(there),
+        constant=others(number, size),
+    )
+    launch(*map(pointer, there))
+    return there[-1].get().view(made.steps[0].dtype)
 
 
 # Claims
@@ -145,7 +169,19 @@ needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="the emu
 def test_a_gates_expression_computes_what_its_forward_does(number):
     call = CALLS[number]
     given = call.arrays()
-    out = emulated(number, given)
+    assert_right(call, given, emulated(number, given))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("gate", GATES, ids=lambda gate: gate.name)
+def test_a_gates_expression_computes_on_a_gpu_what_its_forward_does(gate):
+    for number, call in enumerate(CALLS):
+        if call.gate is gate:
+            given = call.arrays()
+            assert_right(call, given, on_hardware(number, given))
+
+
+def assert_right(call, given, out):
     if out.dtype not in FLOATS:
         exact = call.computed(wider(call, given, None) if call.dtype in FLOATS else given)
         assert_same(call, given, out, exact, out == exact)
