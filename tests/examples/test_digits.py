@@ -129,7 +129,13 @@ def test_help_lists_the_options():
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
 def test_an_interrupt_ends_cleanly(tmp_path):
     command = [sys.executable, str(SCRIPT), "--epochs", "1000", "--out", str(tmp_path)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        # A job in the background of a shell ignores interrupts, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
         seen = b""
         deadline = time.monotonic() + 120
         while b"accuracy" not in seen and time.monotonic() < deadline:
