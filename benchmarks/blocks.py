@@ -38,7 +38,7 @@ def main() -> None:
     )
     figures: dict[str, float] = {}
     for threads in (1, 2):
-        blocks.set_num_threads(threads)
+        tg.set_num_threads(threads)
         numexpr.set_num_threads(threads)
         for name, call in {
             "gate by gate": lambda: workloads.ten_gates(tg, *tensors),

@@ -11,45 +11,20 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 
 from .expression import Program, ScalarValue, Step, Value
+from .threads import share
 
 Array = Any
 Key = tuple[slice, ...]
 
 BLOCK_BYTES = 1 << 19  # of one value in a block; smaller ones leave threads waiting for another
 _BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
-_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-_pool: ThreadPoolExecutor | None = None
-
-
-def get_num_threads() -> int:
-    """How many threads share the blocks of a fused pass (at first, one for each core)."""
-    return _threads
-
-
-def set_num_threads(count: int) -> None:
-    """Let `count` threads share the blocks of a fused pass.
-
-    Raises:
-        ValueError: if count is below 1.
-
-    >>> before = get_num_threads()
-    >>> set_num_threads(1); get_num_threads()
-    1
-    >>> set_num_threads(before)
-    """
-    global _threads, _pool
-    if count < 1:
-        raise ValueError(f"set_num_threads: expected a number of 1 or more, got {count}")
-    _threads, _pool = int(count), None
 
 
 def run(xp: Any, program: Program, arrays: Sequence[Array], scalars: Sequence[Any]) -> list[Array]:
@@ -85,7 +60,7 @@ def run(xp: Any, program: Program, arrays: Sequence[Array], scalars: Sequence[An
     else:
         parts = outputs
     work = functools.partial(_work, plan, steps, values, parts, len(shape))
-    _share(work, list(_keys(shape, block)))
+    share(work, list(_keys(shape, block)))
     return outputs
 
 
@@ -102,7 +77,7 @@ def _work(
     values: list[Any],
     outputs: list[Array],
     ndim: int,
-    keys: list[Key],
+    keys: Sequence[Key],
 ) -> None:
     """Evaluate some of the blocks."""
     with np.errstate(all="ignore"):
@@ -113,19 +88,6 @@ def _work(
             for part, result in zip(parts, results, strict=True):
                 if result is not part:
                     part[...] = result
-
-
-def _share(work: Callable[[list[Key]], None], keys: list[Key]) -> None:
-    """Deal the blocks out to the threads in equal stretches."""
-    global _pool
-    count = min(_threads, len(keys))
-    if count == 1:
-        work(keys)
-        return
-    if _pool is None:
-        _pool = ThreadPoolExecutor(_threads, "tapegrad-blocks")
-    bounds = [len(keys) * i // count for i in range(count + 1)]
-    list(_pool.map(work, (keys[a:b] for a, b in itertools.pairwise(bounds))))
 
 
 def _keys(shape: tuple[int, ...], block: int) -> Iterator[Key]:

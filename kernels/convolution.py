@@ -13,17 +13,24 @@ the dtype it was given; half precision accumulates in float32. Arguments are not
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from typing import Any
 
+import numpy as np
+
+from .threads import get_num_threads, serial_products, share
+
 Array = Any
 Sizes = tuple[int, ...]
+Laid = Iterator[tuple[slice, list[Array]]]  # blocks of images, each with its matrices of windows
 
 # Bytes of columns made at a time: a CPU's cache should hold them, a GPU wants few, large launches.
 BLOCK_BYTES = {"numpy": 4 << 20, "cupy": 256 << 20}
 # The fewest rows of a matrix for which a product per place of the kernel is worth its addition.
 LEAST_ROWS = 16
+# The fewest values in columns for which threads are worth their start.
+LEAST_SHARED = 1 << 21
 # The fewest windows of an image that are worth a product by themselves.
 LEAST_WINDOWS = 64
 
@@ -89,14 +96,18 @@ def convolve(
     weights = windows.matrices(w)
     offsets = None if bias is None else bias.astype(windows.dtype).reshape(groups, outputs, 1)
     y = xp.empty((len(x), groups, outputs, math.prod(windows.output)), windows.dtype)
-    for block, columns in windows.columns(x):
-        total = xp.matmul(weights[0], columns[0], out=None if windows.merged else y[block])
-        for weight, column in zip(weights[1:], columns[1:], strict=True):
-            total += xp.matmul(weight, column)
-        if offsets is not None:
-            total += offsets
-        if windows.merged:
-            y[block] = xp.moveaxis(total.reshape(groups, outputs, -1, y.shape[3]), 2, 0)
+
+    def write(laid_out: Laid) -> None:
+        for block, columns in laid_out:
+            total = xp.matmul(weights[0], columns[0], out=None if windows.merged else y[block])
+            for weight, column in zip(weights[1:], columns[1:], strict=True):
+                total += xp.matmul(weight, column)
+            if offsets is not None:
+                total += offsets
+            if windows.merged:
+                y[block] = xp.moveaxis(total.reshape(groups, outputs, -1, y.shape[3]), 2, 0)
+
+    windows.share(write, x)
     return y.astype(x.dtype, copy=False).reshape(len(x), len(w), *windows.output)
 
 
@@ -117,16 +128,21 @@ def convolve_weight_gradient(
     outputs = grad.shape[1] // groups
     window = kernel, stride, padding, dilation
     windows = _Windows(xp, grad.dtype, x.shape, *window, groups)
-    # OpenBLAS is quicker at columns times grad than at grad times columns, by up to a half.
-    dw = xp.zeros((windows.parts, groups, windows.rows, outputs), windows.dtype)
-    for block, columns in windows.columns(x):
-        rows = xp.ascontiguousarray(grad[block], windows.dtype)
-        rows = rows.reshape(len(rows), groups, outputs, math.prod(windows.output))
-        if windows.merged:
-            rows = xp.moveaxis(rows, 0, 2).reshape(1, groups, outputs, -1)
-        rows = rows.swapaxes(2, 3)
-        for part, column in enumerate(columns):
-            dw[part] += xp.matmul(column, rows).sum(axis=0)
+
+    def add_up(laid_out: Laid) -> Array:
+        # OpenBLAS is quicker at columns times grad than at grad times columns, by up to a half.
+        dw = xp.zeros((windows.parts, groups, windows.rows, outputs), windows.dtype)
+        for block, columns in laid_out:
+            rows = xp.ascontiguousarray(grad[block], windows.dtype)
+            rows = rows.reshape(len(rows), groups, outputs, math.prod(windows.output))
+            if windows.merged:
+                rows = xp.moveaxis(rows, 0, 2).reshape(1, groups, outputs, -1)
+            rows = rows.swapaxes(2, 3)
+            for part, column in enumerate(columns):
+                dw[part] += xp.matmul(column, rows).sum(axis=0)
+        return dw
+
+    dw = sum(windows.share(add_up, x))
     return windows.filters(dw).astype(grad.dtype, copy=False)
 
 
@@ -237,10 +253,12 @@ def _moves(
     return moves, counts
 
 
-def _blocks(xp: Any, images: int, image_bytes: int, least: int = 1) -> Iterator[slice]:
-    """The images in order, as many at a time as BLOCK_BYTES allows: `least` or more, or one."""
+def _blocks(
+    xp: Any, images: int, image_bytes: int, least: int = 1, most: int | None = None
+) -> Iterator[slice]:
+    """The images in order, as many at a time as BLOCK_BYTES allows: `least` to `most`, or one."""
     step = BLOCK_BYTES[xp.__name__] // max(1, image_bytes)
-    step = step if step >= least else 1
+    step = min(step, most or step) if step >= least else 1
     for start in range(0, images, step):
         yield slice(start, min(start + step, images))
 
@@ -291,7 +309,6 @@ class _Windows:
             n, m = (n, m) if last else (n + 2 * m, 0)
             self.laid.append((k, self.output[axis], taps(n, k, self.output[axis], s, m, d)))
         self.bare = dtype == self.dtype and not any(padding)
-        self.buffers: dict[int, Array] = {}
 
     def matrices(self, w: Array) -> Array:
         """Filters (O, C/groups, *kernel) as matrices (parts, groups, O/groups, rows)."""
@@ -310,25 +327,38 @@ class _Windows:
         w = xp.moveaxis(xp.moveaxis(w, -1, 2), 0, 3)
         return xp.ascontiguousarray(w).reshape(groups * outputs, inputs, *self.kernel)
 
-    def columns(self, x: Array) -> Iterator[tuple[slice, list[Array]]]:
-        """Blocks of images, each with its matrices (n, groups, rows, windows), one for each part.
+    def share(self, work: Callable[[Laid], Any], x: Array) -> list[Any]:
+        """Deal images out to threads; what `work` returns for the matrices of each share.
 
-        Merged images make one matrix for each group, (1, groups, rows, n * windows).
-        The buffers are reused: matrices are valid until the next ones are asked for.
+        Matrices come by blocks of images: (n, groups, rows, windows), one for each part. Merged
+        images make one matrix for each group, (1, groups, rows, n * windows).
         """
+        plane = math.prod(self.output[1:])
+        values = self.groups * self.rows * self.laid[0][1] * plane
+        threads = get_num_threads() if self.xp is np else 1
+        together = self.images * values >= LEAST_SHARED and self.images >= threads > 1
+        most = -(-self.images // threads) if together else None
+        blocks = list(_blocks(self.xp, self.images, values * self.dtype.itemsize, most=most))
+        if not together:
+            return [work(self.columns(x, blocks))]
+        with serial_products():
+            return share(lambda mine: work(self.columns(x, mine)), blocks)
+
+    def columns(self, x: Array, blocks: Sequence[slice]) -> Laid:
+        """The matrices of some blocks; they are valid until the next ones are asked for."""
         plane = math.prod(self.output[1:])
         lines, windows = self.laid[0][1] * plane, self.output[0] * plane
         starts = [part * self.dilation[0] * plane for part in range(self.parts)]
-        values = self.groups * self.rows * lines
-        for block in _blocks(self.xp, self.images, values * self.dtype.itemsize):
-            laid, count = self._laid_out(x[block]), block.stop - block.start
+        buffers: dict[int, Array] = {}
+        for block in blocks:
+            laid, count = self._laid_out(x[block], buffers), block.stop - block.start
             if self.merged:
                 yield block, [laid.reshape(1, self.groups, self.rows, count * lines)]
                 continue
             laid = laid.reshape(count, self.groups, self.rows, lines)
             yield block, [laid[..., start : start + windows] for start in starts]
 
-    def _laid_out(self, images: Array) -> Array:
+    def _laid_out(self, images: Array, buffers: dict[int, Array]) -> Array:
         """Images (n, C, *size) as (n, C, *kernel, *output), merged as (C, *kernel, n, *output).
 
         One axis is laid out after the other, from the last. Moves along the last axis copy short
@@ -349,7 +379,7 @@ class _Windows:
             if self.merged:
                 shape[:2] = shape[1::-1]
             inside = self.inside[:axis] if axis == last else (whole,) * axis
-            target = self._buffer(axis, (*shape[:at], *places, *shape[at:]))
+            target = self._buffer(buffers, axis, (*shape[:at], *places, *shape[at:]))
             others = (whole,) * (len(places) + 1)
             for place, (source, seen) in enumerate(moves):
                 target[(*others[:at], place, *others[at:], *inside, seen)] = rows[
@@ -358,9 +388,9 @@ class _Windows:
             rows = target
         return rows
 
-    def _buffer(self, axis: int, shape: tuple[int, ...]) -> Array:
+    def _buffer(self, buffers: dict[int, Array], axis: int, shape: Sizes) -> Array:
         """Room for the windows along an axis, zeros at first; the last block may need less."""
-        buffer = self.buffers.get(axis)
+        buffer = buffers.get(axis)
         if buffer is None or buffer.shape != shape:
-            buffer = self.buffers[axis] = self.xp.zeros(shape, self.dtype)
+            buffer = buffers[axis] = self.xp.zeros(shape, self.dtype)
         return buffer

@@ -35,9 +35,16 @@ from tapegrad.autograd.arrays import (
     uint8,
 )
 from tapegrad.autograd.drawing import draw, player
+from tapegrad.autograd.memory_formats import (
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    memory_format,
+    preserve_format,
+)
 from tapegrad.autograd.operations import *
-from tapegrad.kernels.blocks import get_num_threads, set_num_threads
 from tapegrad.kernels.memory import keep_freed
+from tapegrad.kernels.threads import get_num_threads, set_num_threads
 from tapegrad.nn.functional import (
     adaptive_avg_pool1d,
     alpha_dropout,
@@ -111,7 +118,10 @@ __all__ = [
     "celu",
     "celu_",
     "channel_shuffle",
+    "channels_last",
+    "channels_last_3d",
     "constant_pad_nd",
+    "contiguous_format",
     "conv1d",
     "conv2d",
     "conv3d",
@@ -156,6 +166,7 @@ __all__ = [
     "max_pool1d",
     "max_pool2d",
     "max_pool3d",
+    "memory_format",
     "native_channel_shuffle",
     "nll_loss",
     "nn",
@@ -167,6 +178,7 @@ __all__ = [
     "pdist",
     "pixel_shuffle",
     "pixel_unshuffle",
+    "preserve_format",
     "player",
     "relu_",
     "rms_norm",
