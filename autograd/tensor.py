@@ -12,14 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from . import arrays, engine, records, transfers
+from . import arrays, engine, memory_formats, records, transfers
 from .arrays import CPU, FLOATS, HALVES, MODULES, Array, as_dtype, bool_, float32
 from .backward import backward
 from .engine import Leaf, cast, describe
 from .fillers import Fillers
 from .gates import copies
 from .interop import NumpyProtocols
+from .memory_formats import contiguous_format, preserve_format
 from .operations import joining
+from .operations.arguments import normalize_dim
 from .operations.creation import require_gradient, to_array
 from .records import Node
 
@@ -151,13 +153,41 @@ class Tensor(Fillers, NumpyProtocols):
         """Whether the elements are floats."""
         return self._data.dtype in FLOATS
 
-    def is_contiguous(self) -> bool:
-        """Whether the elements lie in memory in the order of the dimensions."""
-        return bool(self._data.flags.c_contiguous)
+    def stride(self, dim: int | None = None) -> Any:
+        """How many elements apart neighbours lie along each dimension, or along one.
 
-    def contiguous(self) -> Tensor:
-        """Itself, or a copy whose elements lie in the order of the dimensions."""
-        return self if self.is_contiguous() else self.clone()
+        >>> import tapegrad as tg
+        >>> tg.zeros(2, 3).stride(), tg.zeros(2, 3).T.stride(0)
+        ((3, 1), 1)
+        """
+        size = self._data.dtype.itemsize
+        steps = tuple([step // size for step in self._data.strides])
+        return steps if dim is None else steps[normalize_dim("stride", dim, len(steps))]
+
+    def is_contiguous(self, memory_format: Any = contiguous_format) -> bool:
+        """Whether the elements fill their memory in the order of the dimensions, or of a format.
+
+        >>> import tapegrad as tg
+        >>> tg.zeros(2, 3, 4, 5).is_contiguous(memory_format=tg.channels_last)
+        False
+        """
+        if memory_format is contiguous_format:
+            return bool(self._data.flags.c_contiguous)
+        return memory_formats.has("is_contiguous", self._data, memory_format)
+
+    def contiguous(self, memory_format: Any = contiguous_format) -> Tensor:
+        """Itself, or a copy whose elements lie in the order of the dimensions, or of a format.
+
+        >>> import tapegrad as tg
+        >>> tg.zeros(2, 3, 4, 5).contiguous(memory_format=tg.channels_last).stride()
+        (60, 1, 15, 3)
+        """
+        order = memory_formats.order_of("contiguous", memory_format, self._data.ndim)
+        if memory_format is contiguous_format:
+            there = self._data.flags.c_contiguous
+        else:
+            there = memory_formats.is_in(self._data, order)
+        return self if there else copies.arrange(self, order=order)
 
     # Its gradient
 
@@ -375,6 +405,7 @@ class Tensor(Fillers, NumpyProtocols):
         device: Any = None,
         non_blocking: bool = False,
         copy: bool = False,
+        memory_format: Any = preserve_format,
     ) -> Any:
         """This tensor in another dtype, on another device, or as another tensor has them.
 
@@ -386,6 +417,7 @@ class Tensor(Fillers, NumpyProtocols):
             non_blocking: do not wait for a copy from pinned memory to a GPU, or from a GPU to
                 memory that is pinned for it, which is there once the stream was synchronised.
             copy: a new tensor even where nothing changes.
+            memory_format: such as `tapegrad.channels_last`. Default: as it is.
 
         >>> import tapegrad as tg
         >>> tg.tensor([1, 2]).to(tg.float64).dtype
@@ -417,6 +449,10 @@ class Tensor(Fillers, NumpyProtocols):
             result = cast(result, dtype=as_dtype(dtype))
         if target.index is None:
             result = result._moved(target, non_blocking)
+        if memory_format is not preserve_format:
+            order = memory_formats.order_of("to", memory_format, result.ndim)
+            if not memory_formats.is_meant(result._data, order):
+                result = copies.arrange(result, order=order)
         return self.clone() if copy and result is self else result
 
     def _moved(self, target: arrays.device, non_blocking: bool) -> Any:
@@ -505,7 +541,8 @@ class Tensor(Fillers, NumpyProtocols):
                 "deepcopy: only leaves can be copied deeply, this tensor was recorded; "
                 "use .detach() or .clone()"
             )
-        copied = memo[id(self)] = self._rebuilt(self.data.copy())
+        data = memory_formats.dense(arrays.module_of(self.data), self.data)
+        copied = memo[id(self)] = self._rebuilt(data)
         if self.grad is not None:
             copied.grad = self.grad.detach().clone()
         return copied

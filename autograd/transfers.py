@@ -16,6 +16,7 @@ from tapegrad.kernels.cuda import checks
 
 from . import arrays
 from .arrays import Array, device, device_of, loaded_cupy, on
+from .memory_formats import inverse, kept_order
 from .out_of_memory import retry
 
 _in_flight: deque[tuple[Any, Any]] = deque()  # an event, and what must live until it has passed
@@ -31,6 +32,10 @@ def move(array: Array, where: device | str, non_blocking: bool = False) -> Array
     target, source = device(where), device_of(array)
     if source == target:
         return array
+    if array.ndim > 1 and not array.flags.c_contiguous:
+        order = kept_order(array)  # bytes are copied as they lie, and lie there as here
+        if order is not None:
+            return move(array.transpose(order), where, non_blocking).transpose(inverse(order))
     if target.type == "cpu":
         return _to_host(array, non_blocking)
     if source.type == "cpu":

@@ -116,9 +116,9 @@ def is_channels_last(shape: Ints, strides: Ints) -> bool:
     Where sizes of 1 leave it open, the strides of these dimensions say what is meant, and if they
     do not, it is not so: PyTorch's rule.
 
-    >>> is_channels_last((2, 3, 4, 5), (60, 1, 15, 3)), is_channels_last((2, 1, 4, 5), (20, 1, 5, 1))
+    >>> is_channels_last((2, 3, 4, 5), (60, 1, 15, 3)), is_channels_last((2, 1, 4), (4, 1, 1))
     (True, True)
-    >>> is_channels_last((2, 1, 4, 5), (20, 20, 5, 1)), is_channels_last((2, 3, 1, 1), (3, 1, 1, 1))
+    >>> is_channels_last((2, 1, 4, 5), (20, 20, 5, 1)), is_channels_last((2, 3, 1), (3, 1, 1))
     (False, False)
     """
     if len(shape) < 3 or not strides[1]:

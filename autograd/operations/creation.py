@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from tapegrad.autograd import arrays, exchange, transfers
+from tapegrad.autograd import arrays, exchange, memory_formats, transfers
 from tapegrad.autograd.arrays import FLOATS, INTEGERS, MODULES, Array, as_dtype, get_default_dtype
 from tapegrad.autograd.engine import Leaf, array_of, cast, describe, wrap
 from tapegrad.autograd.errors import ArgumentError, ShapeError
 from tapegrad.autograd.gates.copies import move
 from tapegrad.autograd.gates.selection import where
+from tapegrad.autograd.memory_formats import contiguous_format, preserve_format
 from tapegrad.autograd.records import Variable
 
 from .arguments import check_tensor, shape_of, sizes_of
@@ -247,10 +248,18 @@ def sized(name: str, sizes: tuple[Any, ...], size: Any) -> tuple[int, ...]:
     return shape
 
 
-def _filled(name: str, shape: tuple[int, ...], dtype: Any, device: Any, requires_grad: bool) -> Any:
+def _filled(
+    name: str,
+    shape: tuple[int, ...],
+    dtype: Any,
+    device: Any,
+    requires_grad: bool,
+    memory_format: Any = contiguous_format,
+) -> Any:
     wanted = get_default_dtype() if dtype is None else as_dtype(dtype)
+    order = memory_formats.order_of(name, memory_format, len(shape))
     with arrays.on(device) as xp:
-        return finish(getattr(xp, name)(shape, wanted), requires_grad)
+        return finish(memory_formats.made(xp, name, shape, wanted, order), requires_grad)
 
 
 def zeros(
@@ -286,9 +295,11 @@ def empty(
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
+    memory_format: Any = contiguous_format,
 ) -> Any:
-    """Memory of a shape, its values not set."""
-    return _filled("empty", sized("empty", sizes, size), dtype, device, requires_grad)
+    """Memory of a shape, its values not set; `memory_format` may be `tapegrad.channels_last`."""
+    shape = sized("empty", sizes, size)
+    return _filled("empty", shape, dtype, device, requires_grad, memory_format)
 
 
 def full(
@@ -311,32 +322,63 @@ def full(
         return finish(xp.full(shape, value.item(), value.dtype), requires_grad)
 
 
-def _like(input: Any, name: str, fill: str, dtype: Any, device: Any, requires_grad: bool) -> Any:
+def like(name: str, input: Any, memory_format: Any) -> tuple[Array, tuple[int, ...] | None]:
+    """The array of a tensor, and the order in memory of what is made to be like it."""
     data = check_tensor(name, input)._data
+    if memory_format is not preserve_format:
+        return data, memory_formats.order_of(name, memory_format, data.ndim)
+    return data, None if data.flags.c_contiguous else memory_formats.kept_order(data)
+
+
+def _like(
+    input: Any, name: str, fill: str, dtype: Any, device: Any, requires_grad: bool, format: Any
+) -> Any:
+    data, order = like(name, input, format)
     wanted = data.dtype if dtype is None else as_dtype(dtype)
     with arrays.on(arrays.device_of(data) if device is None else device) as xp:
-        return finish(getattr(xp, fill)(data.shape, wanted), requires_grad)
+        return finish(memory_formats.made(xp, fill, data.shape, wanted, order), requires_grad)
 
 
 def zeros_like(
-    input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    input: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = preserve_format,
 ) -> Any:
-    """Zeros of the shape, dtype and device of `input`. Likewise `ones_like`, `empty_like`."""
-    return _like(input, "zeros_like", "zeros", dtype, device, requires_grad)
+    """Zeros of the shape, dtype, device and layout of `input`. Likewise `ones_like`, `empty_like`.
+
+    Args:
+        input: a tensor.
+        dtype, device, memory_format: in place of those of `input`.
+        requires_grad: whether to collect a gradient. Default: False.
+    """
+    return _like(input, "zeros_like", "zeros", dtype, device, requires_grad, memory_format)
 
 
 def ones_like(
-    input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    input: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = preserve_format,
 ) -> Any:
-    """Ones of the shape, dtype and device of `input`."""
-    return _like(input, "ones_like", "ones", dtype, device, requires_grad)
+    """Ones of the shape, dtype, device and layout of `input`."""
+    return _like(input, "ones_like", "ones", dtype, device, requires_grad, memory_format)
 
 
 def empty_like(
-    input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    input: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = preserve_format,
 ) -> Any:
-    """Memory of the shape, dtype and device of `input`, its values not set."""
-    return _like(input, "empty_like", "empty", dtype, device, requires_grad)
+    """Memory of the shape, dtype, device and layout of `input`, its values not set."""
+    return _like(input, "empty_like", "empty", dtype, device, requires_grad, memory_format)
 
 
 def full_like(
@@ -346,10 +388,15 @@ def full_like(
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
+    memory_format: Any = preserve_format,
 ) -> Any:
-    """One value everywhere, in the shape, dtype and device of `input`."""
-    data = check_tensor("full_like", input)._data
-    return full(data.shape, fill_value, **_new(input, dtype, device), requires_grad=requires_grad)
+    """One value everywhere, in the shape, dtype, device and layout of `input`."""
+    data, order = like("full_like", input, memory_format)
+    wanted = _new(input, dtype, device)
+    if order is None:
+        return full(data.shape, fill_value, **wanted, requires_grad=requires_grad)
+    made = full(tuple(data.shape[d] for d in order), fill_value, **wanted)
+    return finish(made._data.transpose(memory_formats.inverse(order)), requires_grad)
 
 
 def fill(input: Any, value: Any) -> Any:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,11 @@ from tapegrad.autograd.arrays import (
 from tapegrad.autograd.engine import array_of, describe, needs_gradient, wrap
 from tapegrad.autograd.errors import ArgumentError, DtypeError, ShapeError
 from tapegrad.autograd.gates.selection import where
+from tapegrad.autograd.memory_formats import inverse, preserve_format
 from tapegrad.kernels.cuda.random import PhiloxStream
 
 from .arguments import check_tensor
-from .creation import finish, sized
+from .creation import finish, like, sized
 from .generators import Generator, draw, stream_of
 
 __all__ = [
@@ -317,14 +319,22 @@ def _with_replacement(xp: Any, rows: Array, count: int, stream: Any) -> Array:
     return found.reshape(len(rows), count) - lines * rows.shape[1]
 
 
-def _like(name: str, input: Any, dtype: Any, device: Any) -> dict[str, Any]:
-    """The shape, and the dtype and device unless given, of a tensor."""
-    data = check_tensor(name, input)._data
-    return {
-        "size": data.shape,
-        "dtype": data.dtype if dtype is None else dtype,
-        "device": arrays.device_of(data) if device is None else device,
-    }
+def _like(
+    name: str,
+    input: Any,
+    make: Callable[..., Any],
+    memory_format: Any,
+    requires_grad: bool,
+    **options: Any,
+) -> Any:
+    """What `make` draws in the shape and layout of a tensor, of its dtype and device if None."""
+    data, order = like(name, input, memory_format)
+    mine = {"dtype": data.dtype, "device": arrays.device_of(data)}
+    given = mine | {key: value for key, value in options.items() if value is not None}
+    if order is None:
+        return make(size=data.shape, requires_grad=requires_grad, **given)
+    drawn = make(size=tuple(data.shape[d] for d in order), **given)
+    return finish(drawn._data.transpose(inverse(order)), requires_grad)
 
 
 def rand_like(
@@ -334,10 +344,11 @@ def rand_like(
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
+    memory_format: Any = preserve_format,
 ) -> Any:
-    """Uniform on [0, 1) in the shape, dtype and device of `input`."""
-    like = _like("rand_like", input, dtype, device)
-    return rand(**like, generator=generator, requires_grad=requires_grad)
+    """Uniform on [0, 1) in the shape, dtype, device and layout of `input`."""
+    given = {"generator": generator, "dtype": dtype, "device": device}
+    return _like("rand_like", input, rand, memory_format, requires_grad, **given)
 
 
 def randn_like(
@@ -347,10 +358,11 @@ def randn_like(
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
+    memory_format: Any = preserve_format,
 ) -> Any:
-    """Normal with mean 0 and variance 1 in the shape, dtype and device of `input`."""
-    like = _like("randn_like", input, dtype, device)
-    return randn(**like, generator=generator, requires_grad=requires_grad)
+    """Normal with mean 0 and variance 1 in the shape, dtype, device and layout of `input`."""
+    given = {"generator": generator, "dtype": dtype, "device": device}
+    return _like("randn_like", input, randn, memory_format, requires_grad, **given)
 
 
 def randint_like(
@@ -362,12 +374,14 @@ def randint_like(
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
+    memory_format: Any = preserve_format,
 ) -> Any:
-    """Integers of [low, high) in the shape, dtype and device of `input`; `low` is 0 if left out.
+    """Integers of [low, high), or of [0, low), in the shape, dtype, device and layout of `input`.
 
     >>> import tapegrad as tg
     >>> tg.randint_like(tg.zeros(2), 5).dtype
     dtype('float32')
     """
-    like = _like("randint_like", input, dtype, device)
-    return randint(low, high, **like, generator=generator, requires_grad=requires_grad)
+    draw_between = functools.partial(randint, low, high)
+    given = {"generator": generator, "dtype": dtype, "device": device}
+    return _like("randint_like", input, draw_between, memory_format, requires_grad, **given)

@@ -15,6 +15,7 @@ from tapegrad.autograd.gates import copies
 from tapegrad.autograd.gates import shape as gates
 from tapegrad.autograd.gates.broadcasting import expand as expand_gate
 from tapegrad.autograd.gates.broadcasting import sum_to
+from tapegrad.autograd.memory_formats import order_of, preserve_format
 
 from .arguments import (
     check_tensor,
@@ -377,9 +378,21 @@ def atleast_3d(*tensors: Any) -> Any:
     return _each("atleast_3d", tensors, make)
 
 
-def clone(input: Any) -> Any:
-    """A copy in memory of its own; the gradient passes through."""
-    return copies.clone(check_tensor("clone", input))
+def clone(input: Any, *, memory_format: Any = preserve_format) -> Any:
+    """A copy in memory of its own; the gradient passes through.
+
+    Args:
+        input: a tensor.
+        memory_format: such as `tapegrad.channels_last`. Default: the order of `input`.
+
+    >>> import tapegrad as tg
+    >>> tg.clone(tg.zeros(2, 3).T).stride()
+    (1, 3)
+    """
+    data = check_tensor("clone", input)._data
+    if memory_format is preserve_format:
+        return copies.clone(input)
+    return copies.arrange(input, order=order_of("clone", memory_format, data.ndim))
 
 
 def reshape_as(input: Any, other: Any) -> Any:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Self
 from tapegrad.autograd import Tensor, as_tensor, no_grad, records
 from tapegrad.autograd.arrays import FLOATS, as_dtype, bfloat16, float16, float32, float64
 from tapegrad.autograd.drawing.calls import note_call
+from tapegrad.autograd.memory_formats import preserve_format
 from tapegrad.autograd.tensor import RemovableHandle
 
 from ..parameter import Parameter
@@ -373,14 +374,22 @@ class Module:
                         module._buffers[name] = change(buffer)
         return self
 
-    def to(self, device: Any = None, dtype: Any = None) -> Self:
-        """Move every parameter and buffer to a device, a floating dtype, or both.
+    def to(
+        self,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        memory_format: Any = preserve_format,
+    ) -> Self:
+        """Move every parameter and buffer to a device, a floating dtype, a layout, or several.
 
         Integer buffers keep their dtype. Parameters stay the same objects.
 
         Args:
             device: "cpu", "cuda" or "cuda:1"; or a dtype, alone; or a tensor to be like.
             dtype: a floating dtype.
+            memory_format: of parameters and buffers of 4 or 5 dimensions, such as
+                `tapegrad.channels_last`. Default: as they are.
 
         Raises:
             TypeError: if the dtype is not a floating one.
@@ -403,6 +412,8 @@ class Module:
         def change(tensor: Tensor) -> Tensor:
             if device is not None:
                 tensor = tensor.to(device)
+            if memory_format is not preserve_format and tensor.ndim in (4, 5):
+                tensor = tensor.to(memory_format=memory_format)
             return tensor.to(dtype) if dtype is not None and tensor.dtype in FLOATS else tensor
 
         return self._convert(change)
