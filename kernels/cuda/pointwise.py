@@ -24,7 +24,7 @@ from tapegrad.kernels.expression import (
     Value,
     compact,
 )
-from tapegrad.kernels.strides import broadcast_strides, collapse
+from tapegrad.kernels.strides import broadcast_strides, collapse, filled, order_in_memory
 
 from .compiling import expand
 from .launching import Kernel
@@ -215,11 +215,14 @@ class Walk(NamedTuple):
     dims    in how many dimensions the arrays are walked; 0 where one index is for all
     kinds   for each input, how a thread reads its elements: "linear" at the index itself,
             "splat" one for all, "vector" side by side, "gather" one by one
+    counts  whether the elements are counted in another order than that of the walk, by one more
+            row of strides
     """
 
     width: int
     dims: int
     kinds: tuple[str, ...]
+    counts: bool = False
 
 
 def _parameters(program: Program, walk: Walk) -> list[str]:
@@ -257,8 +260,9 @@ def _reads(program: Program, walk: Walk) -> tuple[list[str], list[str]]:
 
 
 def _offsets(walk: Walk) -> list[str]:
-    """Where the thread's first element lies in every input that is not walked linearly."""
+    """Where the thread's first element lies in what is not walked linearly, inputs or the count."""
     apart = [i for i, kind in enumerate(walk.kinds) if kind != "linear"]
+    apart += [len(walk.kinds)] * walk.counts
     if not walk.dims or not apart:
         return []
     lines = ["long long rest = i;"]
@@ -308,7 +312,7 @@ def text(program: Program, walk: Walk) -> str:
         lines += [
             _REMAINDER,
             f"struct Layout {{\n    long long size[{walk.dims}];",
-            f"    long long stride[{len(program.inputs)}][{walk.dims}];\n}};\n",
+            f"    long long stride[{len(program.inputs) + walk.counts}][{walk.dims}];\n}};\n",
         ]
     lines += [
         f'extern "C" __global__ void __launch_bounds__({THREADS}, {FEWEST_BLOCKS})',
@@ -316,15 +320,18 @@ def text(program: Program, walk: Walk) -> str:
         f"    const long long step = (long long)gridDim.x * {THREADS * walk.width};",
         f"    long long i = ((long long)blockIdx.x * {THREADS} + threadIdx.x) * {walk.width};",
     ]
+    count = len(program.inputs)
+    number = f"o{count} + j * layout.stride[{count}][{walk.dims - 1}]" if walk.counts else "i + j"
     if walk.width == 1:
-        lines += ["    const int j = 0;"] if "gather" in walk.kinds else []
+        reads_j = "gather" in walk.kinds or walk.counts
+        lines += ["    const int j = 0;"] if reads_j else []
         stores = [f"y{i}[i]" for i in range(len(outputs))]
-        call = ", ".join([*elements, *scalars, "i", *stores])
+        call = ", ".join([*elements, *scalars, number if walk.counts else "i", *stores])
         body = [*_offsets(walk), *before, f"element({call});"]
         lines += ["    for (; i < n; i += step) {", *(f"        {b}" for b in body), "    }", "}"]
         return "\n".join(lines) + "\n"
     stores = [f"b{i}.at[j]" for i in range(len(outputs))]
-    call = ", ".join([*elements, *scalars, "i + j", *stores])
+    call = ", ".join([*elements, *scalars, number, *stores])
     packs = [f"Pack<{t}, {walk.width}>" for t in outputs]
     body = [
         *_offsets(walk),
@@ -447,9 +454,13 @@ class _Plan:
             broadcast_strides(a.shape, s, shape) for a, s in zip(used, elements, strict=True)
         ]
         _check_counted(self.program, [a.shape for a in used], shape)
-        self.order = None if self.program.counted else _memory_order(shape, strides)
-        self.shape = shape if self.order is None else tuple(shape[d] for d in self.order)
+        self.order = _memory_order(shape, used)
+        self.shape = shape
+        self.counts = self.order is not None and bool(self.program.counted)
         if self.order is not None:
+            if self.counts:  # as the elements stand in the shape, so that layouts are all the same
+                strides.append(filled(shape))
+            self.shape = tuple(shape[d] for d in self.order)
             strides = [tuple(s[d] for d in self.order) for s in strides]
             self.inverse = tuple(np.argsort(self.order).tolist())
         self.dtypes = [self.program.dtype(n) for n in self.program.outputs]
@@ -459,14 +470,15 @@ class _Plan:
         self.alone = self.alone and self.order is None
 
     def _prepare(self, strides: list[Ints], aligned: bool) -> Any:
-        sizes, steps = collapse(self.shape, [_contiguous(self.shape), *strides])
-        walk = _walk(self.program, sizes, steps[1:], aligned)
+        sizes, steps = collapse(self.shape, [filled(self.shape), *strides])
+        walk = _walk(self.program, sizes, steps[1:], aligned, self.counts)
         constant: list[Any] = [ctypes.c_longlong(self.size)]
         if walk.dims:
             count = walk.dims * (1 + len(strides))
             flat = [*sizes, *(s for step in steps[1:] for s in step)]
             constant.append((ctypes.c_longlong * count)(*flat))
-        types: list[Any] = [ctypes.c_void_p] * (len(strides) + len(self.program.outputs))
+        pointers = len(self.program.inputs) + len(self.program.outputs)
+        types: list[Any] = [ctypes.c_void_p] * pointers
         types += argument_types(self.program)
         blocks = min(-(-self.size // (THREADS * walk.width)), MOST_BLOCKS)
         made = kernel(self.program, walk)
@@ -498,47 +510,32 @@ def _check_counted(program: Program, shapes: Sequence[Ints], shape: Ints) -> Non
             )
 
 
-def _contiguous(shape: Ints) -> Ints:
-    """The strides of an array that fills its memory in order."""
-    strides, step = [], 1
-    for n in reversed(shape):
-        strides.append(step)
-        step *= n
-    return tuple(reversed(strides))
+def _memory_order(shape: Ints, arrays: Sequence[Array]) -> Ints | None:
+    """The order of dimensions in which the first input of the whole shape lies in memory.
 
-
-def _memory_order(shape: Ints, strides: Sequence[Ints]) -> Ints | None:
-    """The order of dimensions in which every whole input fills its memory, if it is not theirs.
-
-    The output is laid out likewise, so that transposed or channels-last arrays are read and written
-    in one line and stay as they are.
+    The output is laid out likewise, so that what is transposed or has its channels last is read and
+    written in one line and stays so; None where the dimensions lie as they stand.
     """
-    whole = [s for s in strides if 0 not in (t for t, n in zip(s, shape, strict=True) if n > 1)]
-    if not whole or math.prod(shape) == 0:
-        return None
-    first = whole[0]
-    order = tuple(sorted(range(len(shape)), key=lambda d: (-first[d], d)))
-    if order == tuple(range(len(shape))):
-        return None
-    ordered = tuple(shape[d] for d in order)
-    for s in whole:
-        found = collapse(ordered, [tuple(s[d] for d in order), _contiguous(ordered)])[0]
-        steps = tuple(s[d] for d in order)
-        if len(found) > 1 or any(
-            n > 1 and a != b for n, a, b in zip(ordered, steps, _contiguous(ordered), strict=True)
+    for array in arrays:
+        strides = array.strides
+        if array.shape == shape and (
+            0 not in strides or all(s or n == 1 for s, n in zip(strides, shape, strict=True))
         ):
-            return None
-    return order
+            return order_in_memory(shape, strides)
+    return None
 
 
-def _walk(program: Program, sizes: Ints, steps: Sequence[Ints], aligned: bool) -> Walk:
-    """How to walk through collapsed dimensions."""
+def _walk(
+    program: Program, sizes: Ints, steps: Sequence[Ints], aligned: bool, counts: bool
+) -> Walk:
+    """How to walk through collapsed dimensions; the last steps are those of the count, if any."""
     width = _width(program) if aligned else 1
-    contiguous = _contiguous(sizes)
+    contiguous = filled(sizes)
     if all(s == contiguous or not any(s) for s in steps):
         kinds = tuple("splat" if not any(s) and sizes else "linear" for s in steps)
-        return Walk(width, 0, kinds)
+        return Walk(width, 0, kinds[: len(program.inputs)])
     last = sizes[-1]
+    steps = steps[: len(program.inputs)]
     inner_ok = last % width == 0 and all(
         s[-1] != 1 or s == contiguous or all(t % width == 0 for t in s[:-1]) for s in steps
     )
@@ -551,4 +548,4 @@ def _walk(program: Program, sizes: Ints, steps: Sequence[Ints], aligned: bool) -
             found.append("splat")
         else:
             found.append("vector" if s[-1] == 1 else "gather")
-    return Walk(width, len(sizes), tuple(found))
+    return Walk(width, len(sizes), tuple(found), counts)
