@@ -44,6 +44,10 @@ from tapegrad.autograd.memory_formats import (
 )
 from tapegrad.autograd.operations import *
 from tapegrad.kernels.memory import keep_freed
+from tapegrad.kernels.precision import (
+    get_float32_matmul_precision,
+    set_float32_matmul_precision,
+)
 from tapegrad.kernels.threads import get_num_threads, set_num_threads
 from tapegrad.nn.functional import (
     adaptive_avg_pool1d,
@@ -145,6 +149,7 @@ __all__ = [
     "float64",
     "fused",
     "get_default_dtype",
+    "get_float32_matmul_precision",
     "get_num_threads",
     "grid_sampler",
     "grid_sampler_2d",
@@ -188,6 +193,7 @@ __all__ = [
     "selu",
     "selu_",
     "set_default_dtype",
+    "set_float32_matmul_precision",
     "set_grad_enabled",
     "set_num_threads",
     "short",
