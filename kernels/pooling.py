@@ -21,10 +21,11 @@ from typing import Any
 import numpy as np
 
 from .convolution import Array, Sizes, accumulator, output_size, taps
+from .cuda import pooling as on_gpu
 from .segments import counted
 
 MOST_PLACES = 100  # in a window whose places are visited one after another
-BLOCK_BYTES = {"numpy": 1 << 20, "cupy": 1 << 28}  # of the places' values at a time
+BLOCK_BYTES = 1 << 20  # of the places' values at a time
 
 
 def pooled_size(
@@ -63,6 +64,10 @@ def max_pool(
     >>> indices
     array([[[[0, 2]]]])
     """
+    if xp is not np:
+        return on_gpu.max_pool(
+            xp, x, _axes(x.shape[2:], kernel, stride, padding, dilation, ceil_mode)
+        )
     axes = list(zip(x.shape[2:], kernel, stride, padding, dilation, strict=True))
     counts = tuple(pooled_size(*axis, ceil_mode) for axis in axes)
     if math.prod(kernel) > MOST_PLACES:
@@ -74,13 +79,46 @@ def max_pool(
     indices = xp.empty(y.shape, xp.int64)
     dtype = accumulator(xp, x.dtype)  # comparing in float32 is exact, and quicker than in halves
     values = math.prod(kernel) * math.prod(counts) * dtype.itemsize
-    step = max(1, BLOCK_BYTES[xp.__name__] // max(1, values))
+    step = max(1, BLOCK_BYTES // max(1, values))
     search = _Places(xp, dtype, axes, counts)
     for start in range(0, len(planes), step):
         block = slice(start, start + step)
         y[block], indices[block] = search(planes[block])
     shape = *x.shape[:2], *counts
     return y.reshape(shape), indices.reshape(shape)
+
+
+def max_pool_gradient(
+    xp: Any,
+    grad: Array,
+    indices: Array,
+    size: Sizes,
+    kernel: Sizes,
+    stride: Sizes,
+    padding: Sizes,
+    dilation: Sizes,
+    ceil_mode: bool = False,
+) -> Array:
+    """The gradient of `sum(grad * max_pool(x))` to x: dx (N, C, *size) in grad's dtype.
+
+    The indices are those of `max_pool`.
+    """
+    if xp is not np:
+        axes = _axes(size, kernel, stride, padding, dilation, ceil_mode)
+        return on_gpu.max_pool_gradient(xp, grad, indices, axes)
+    reach = (d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True))
+    overlap = any(s < r for s, r in zip(stride, reach, strict=True))
+    return scatter_to_plane(xp, grad, indices, size, adds=overlap)
+
+
+def _axes(
+    size: Sizes, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes, ceil_mode: bool
+) -> on_gpu.Axes:
+    """The windows as the kernels of a GPU take them."""
+    axes = zip(size, kernel, stride, padding, dilation, strict=True)
+    return tuple(
+        on_gpu.Axis(n, pooled_size(n, k, s, p, d, ceil_mode), k, s, p, d) for n, k, s, p, d in axes
+    )
 
 
 class _Places:
@@ -142,6 +180,8 @@ def adaptive_max_pool(xp: Any, x: Array, output: Sizes) -> tuple[Array, Array]:
     (array([[[3, 3]]]), array([[[1, 4]]]))
     """
     size = x.shape[2:]
+    if xp is not np:
+        return on_gpu.max_pool(xp, x, on_gpu.adaptive(size, output))
     if all(m and n % m == 0 for n, m in zip(size, output, strict=True)):
         kernel = tuple(n // m for n, m in zip(size, output, strict=True))
         return max_pool(xp, x, kernel, kernel, (0,) * len(size), (1,) * len(size))
@@ -152,6 +192,15 @@ def adaptive_max_pool(xp: Any, x: Array, output: Sizes) -> tuple[Array, Array]:
         place = xp.asarray(starts, xp.int64)[:, None] + xp.arange(width)
         places.append(xp.minimum(place, xp.asarray(ends, xp.int64)[:, None] - 1))
     return _largest_along(xp, x, places)
+
+
+def adaptive_max_pool_gradient(xp: Any, grad: Array, indices: Array, size: Sizes) -> Array:
+    """The gradient of `sum(grad * adaptive_max_pool(x))` to x: dx (N, C, *size)."""
+    output = grad.shape[2:]
+    if xp is not np:
+        return on_gpu.max_pool_gradient(xp, grad, indices, on_gpu.adaptive(size, output))
+    overlap = any(not m or n % m for n, m in zip(size, output, strict=True))
+    return scatter_to_plane(xp, grad, indices, size, adds=overlap)
 
 
 def _places(
@@ -270,6 +319,10 @@ def avg_pool(
     array([[0.25, 0.25],
            [0.25, 0.25]])
     """
+    if xp is not np:
+        once = (1,) * len(kernel)
+        places = _axes(x.shape[2:], kernel, stride, padding, once, ceil_mode)
+        return on_gpu.avg_pool(xp, x, places, count_include_pad, divisor)
     axes = _windows(x.shape[2:], kernel, stride, padding, ceil_mode, count_include_pad)
     sums = _sums(xp, x, axes)
     counts = divisor or _counts(xp, axes, sums.dtype)
@@ -291,6 +344,9 @@ def avg_pool_gradient(
     divisor: int | None = None,
 ) -> Array:
     """The gradient of `sum(grad * avg_pool(x))` to x: dx (N, C, *size) in grad's dtype."""
+    if xp is not np:
+        places = _axes(size, kernel, stride, padding, (1,) * len(kernel), ceil_mode)
+        return on_gpu.avg_pool_gradient(xp, grad, places, count_include_pad, divisor)
     axes = _windows(size, kernel, stride, padding, ceil_mode, count_include_pad)
     return _spread(xp, grad, axes, divisor)
 
@@ -302,6 +358,8 @@ def adaptive_avg_pool(xp: Any, x: Array, output: Sizes) -> Array:
     >>> adaptive_avg_pool(np, np.arange(5.0).reshape(1, 1, 5), (3,))
     array([[[0.5, 2. , 3.5]]])
     """
+    if xp is not np:
+        return on_gpu.avg_pool(xp, x, on_gpu.adaptive(x.shape[2:], output))
     if set(output) == {1}:
         spatial = tuple(range(2, x.ndim))
         return x.mean(spatial, accumulator(xp, x.dtype), keepdims=True).astype(x.dtype, copy=False)
@@ -313,6 +371,8 @@ def adaptive_avg_pool(xp: Any, x: Array, output: Sizes) -> Array:
 
 def adaptive_avg_pool_gradient(xp: Any, grad: Array, size: Sizes) -> Array:
     """The gradient of `sum(grad * adaptive_avg_pool(x))` to x: dx (N, C, *size)."""
+    if xp is not np:
+        return on_gpu.avg_pool_gradient(xp, grad, on_gpu.adaptive(size, grad.shape[2:]))
     if set(grad.shape[2:]) == {1}:
         return xp.broadcast_to(grad / math.prod(size), (*grad.shape[:2], *size)).copy()
     axes = [_adaptive(xp, n, count) for n, count in zip(size, grad.shape[2:], strict=True)]

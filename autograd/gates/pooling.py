@@ -36,9 +36,36 @@ class MaxPool(Gate):
 
     def backward(self, node: Node, grad: Any, out: Any, x: None, **window: Any) -> Any:
         size = node.inputs[0].shape[2:]  # type: ignore[union-attr]
-        reach = (d * (k - 1) + 1 for d, k in zip(window["dilation"], window["kernel"], strict=True))
-        overlap = any(s < r for s, r in zip(window["stride"], reach, strict=True))
-        return scatter_to_plane(grad, out[1], size=size, adds=overlap)
+        return max_pool_gradient(grad, out[1], size=size, **window)
+
+
+class MaxPoolGradient(Gate):
+    """The gradient of max pooling: each window's share where its largest stood."""
+
+    needs: ClassVar = {"x": "positions"}
+    fresh: ClassVar = True
+
+    def forward(
+        self,
+        xp: Any,
+        x: Any,
+        positions: Any,
+        *,
+        size: Sizes,
+        kernel: Sizes,
+        stride: Sizes,
+        padding: Sizes,
+        dilation: Sizes,
+        ceil_mode: bool,
+    ) -> Any:
+        return kernels.max_pool_gradient(
+            xp, x, positions, size, kernel, stride, padding, dilation, ceil_mode
+        )
+
+    def backward(
+        self, node: Node, grad: Any, out: None, x: None, positions: Any, **window: Any
+    ) -> Any:
+        return gather_from_plane(grad, positions), None
 
 
 class AdaptiveMaxPool(Gate):
@@ -52,8 +79,22 @@ class AdaptiveMaxPool(Gate):
 
     def backward(self, node: Node, grad: Any, out: Any, x: None, *, output: Sizes) -> Any:
         size = node.inputs[0].shape[2:]  # type: ignore[union-attr]
-        overlap = any(not m or n % m for n, m in zip(size, output, strict=True))
-        return scatter_to_plane(grad, out[1], size=size, adds=overlap)
+        return adaptive_max_pool_gradient(grad, out[1], size=size)
+
+
+class AdaptiveMaxPoolGradient(Gate):
+    """The gradient of adaptive max pooling."""
+
+    needs: ClassVar = {"x": "positions"}
+    fresh: ClassVar = True
+
+    def forward(self, xp: Any, x: Any, positions: Any, *, size: Sizes) -> Any:
+        return kernels.adaptive_max_pool_gradient(xp, x, positions, size)
+
+    def backward(
+        self, node: Node, grad: Any, out: None, x: None, positions: Any, *, size: Sizes
+    ) -> Any:
+        return gather_from_plane(grad, positions), None
 
 
 class ScatterToPlane(Gate):
@@ -172,7 +213,9 @@ class AdaptiveAvgPoolGradient(Gate):
 
 
 max_pool = MaxPool()
+max_pool_gradient = MaxPoolGradient()
 adaptive_max_pool = AdaptiveMaxPool()
+adaptive_max_pool_gradient = AdaptiveMaxPoolGradient()
 scatter_to_plane = ScatterToPlane()
 gather_from_plane = GatherFromPlane()
 avg_pool = AvgPool()

@@ -20,6 +20,7 @@ WINDOW = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1), "groups": 1}
 STRIDED = {"stride": (2, 1), "padding": (1, 2), "dilation": (1, 2), "groups": 2}
 POOL = {"kernel": (2, 2), "stride": (2, 2), "padding": (0, 0)}
 OVERLAP = {"kernel": (3, 2), "stride": (1, 2), "padding": (1, 0)}
+DENSE = {"kernel": (2, 2), "stride": (1, 1), "padding": (0, 0)}
 LINE = {"stride": (1,), "padding": (0,), "dilation": (2,), "groups": 1}
 SPACE = {"stride": (1, 1, 1), "padding": (0, 1, 0), "dilation": (1, 1, 1), "groups": 2}
 COLUMNS = {"stride": (2, 1), "padding": (1, 0), "dilation": (2, 1)}
@@ -56,6 +57,7 @@ MASK = np.array([[True, False, True], [False, True, True]])
 ROWS = np.array([[0, 2, 1], [1, 1, 0]])
 MASK_AND_ROWS = (MASK.any(1).repeat(2)[:3], ROWS[0])
 PLACES = np.array([[[[0, 3], [3, 8]]]])
+HELD = np.array([[[[4, 4], [3, 8]]]])
 APART = np.array([[[[0, 3], [4, 8]]]])
 
 
@@ -347,6 +349,12 @@ SAMPLES: list[Sample] = [
     Sample("max_pool", ((1, 1, 5, 5),), {**LARGE, "dilation": (1, 1), "ceil_mode": True}),
     Sample("adaptive_max_pool", ((1, 2, 4, 5),), {"output": (2, 3)}),
     Sample("adaptive_max_pool", ((2, 1, 2, 4, 2),), {"output": (1, 2, 2)}),
+    Sample(
+        "max_pool_gradient",
+        ((1, 1, 2, 2), HELD),
+        {**DENSE, "size": (3, 3), "dilation": (1, 1), "ceil_mode": False},
+    ),
+    Sample("adaptive_max_pool_gradient", ((1, 1, 2, 2), HELD), {"size": (3, 3)}),
     Sample("adaptive_avg_pool", ((1, 2, 4, 5),), {"output": (2, 3)}),
     Sample("adaptive_avg_pool", ((1, 1, 2, 3),), {"output": (3, 1)}),
     Sample("adaptive_avg_pool_gradient", ((1, 2, 2, 3),), {"size": (4, 5)}),
