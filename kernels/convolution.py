@@ -12,7 +12,9 @@ Every function takes the array library first (NumPy or CuPy), leaves its inputs 
 the dtype it was given; half precision accumulates in float32. Arguments are not validated here.
 """
 
+import functools
 import math
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from typing import Any
@@ -29,8 +31,8 @@ Laid = Iterator[tuple[slice, list[Array]]]  # blocks of images, each with its ma
 BLOCK_BYTES = {"numpy": 4 << 20, "cupy": 256 << 20}
 # The fewest rows of a matrix for which a product per place of the kernel is worth its addition.
 LEAST_ROWS = 16
-# The fewest values in columns for which threads are worth their start.
-LEAST_SHARED = 1 << 21
+# The fewest values to copy for which threads are worth their start.
+LEAST_SHARED = 1 << 20
 # The fewest windows of an image that are worth a product by themselves.
 LEAST_WINDOWS = 64
 
@@ -107,7 +109,7 @@ def convolve(
             if windows.merged:
                 y[block] = xp.moveaxis(total.reshape(groups, outputs, -1, y.shape[3]), 2, 0)
 
-    windows.share(write, x)
+    windows.share(write, x, windows.parts * len(w) * math.prod(windows.output))
     return y.astype(x.dtype, copy=False).reshape(len(x), len(w), *windows.output)
 
 
@@ -129,9 +131,9 @@ def convolve_weight_gradient(
     window = kernel, stride, padding, dilation
     windows = _Windows(xp, grad.dtype, x.shape, *window, groups)
 
-    def add_up(laid_out: Laid) -> Array:
+    def add_up(laid_out: Laid) -> list[Array]:
         # OpenBLAS is quicker at columns times grad than at grad times columns, by up to a half.
-        dw = xp.zeros((windows.parts, groups, windows.rows, outputs), windows.dtype)
+        totals: list[Array] = [None] * windows.parts
         for block, columns in laid_out:
             rows = xp.ascontiguousarray(grad[block], windows.dtype)
             rows = rows.reshape(len(rows), groups, outputs, math.prod(windows.output))
@@ -139,11 +141,19 @@ def convolve_weight_gradient(
                 rows = xp.moveaxis(rows, 0, 2).reshape(1, groups, outputs, -1)
             rows = rows.swapaxes(2, 3)
             for part, column in enumerate(columns):
-                dw[part] += xp.matmul(column, rows).sum(axis=0)
-        return dw
+                product = xp.matmul(column, rows)
+                product = product[0] if len(product) == 1 else product.sum(axis=0)
+                if totals[part] is None:
+                    totals[part] = product
+                else:
+                    totals[part] += product
+        return totals
 
-    dw = sum(windows.share(add_up, x))
-    return windows.filters(dw).astype(grad.dtype, copy=False)
+    if not len(x):
+        return xp.zeros((grad.shape[1], x.shape[1] // groups, *kernel), grad.dtype)
+    shares = windows.share(add_up, x, outputs * groups * math.prod(windows.output))
+    parts = [functools.reduce(operator.add, totals) for totals in zip(*shares, strict=True)]
+    return windows.filters(parts).astype(grad.dtype, copy=False)
 
 
 def convolve_input_gradient(
@@ -165,9 +175,10 @@ def convolve_input_gradient(
     # With stride 1 the adjoint is itself a convolution, by the filters turned round. That copies
     # windows where the general way adds them up, and wins unless there are many more to copy.
     copied, added = len(w) * math.prod(input_size), groups * inputs * math.prod(grad.shape[2:])
-    if max(stride) == 1 and min(margin) >= 0 and copied <= 1.5 * added:
-        turned = w[(slice(None), slice(None), *(slice(None, None, -1) for _ in kernel))]
-        turned = turned.reshape(groups, len(w) // groups, inputs, *kernel).swapaxes(1, 2)
+    turns = (len(grad) * copied >= w.size and copied <= 1.5 * added) or max(kernel) == 1
+    if turns and max(stride) == 1 and min(margin) >= 0:
+        turned = w.reshape(groups, len(w) // groups, inputs, *kernel).swapaxes(1, 2)
+        turned = turned[(..., *(slice(None, None, -1) for _ in kernel))]
         turned = turned.reshape(groups * inputs, len(w) // groups, *kernel)
         return convolve(xp, grad, turned, None, stride, margin, dilation, groups)
 
@@ -175,18 +186,23 @@ def convolve_input_gradient(
     dtype = accumulator(xp, grad.dtype)
     weight = xp.ascontiguousarray(w, dtype).reshape(groups, len(w) // groups, -1).swapaxes(1, 2)
     dx = xp.empty((len(grad), groups * inputs, *input_size), grad.dtype)
-    # Images stand last here, so that each addition runs along the whole block of them; a handful
-    # of them would be a run too short, and one image has the lines of its planes to run along.
+
+    def write(blocks: Sequence[slice]) -> None:
+        # Images stand last here, so that each addition runs along the whole block of them; a
+        # handful would be a run too short, and one image has the lines of its planes.
+        for block in blocks:
+            rows = grad[block].astype(dtype, copy=False).reshape(block.stop - block.start, -1)
+            rows = _transposed(xp, rows)
+            count = rows.shape[-1]
+            rows = rows.reshape(groups, len(w) // groups, math.prod(output) * count)
+            columns = xp.matmul(weight, rows).reshape(dx.shape[1], *kernel, *output, count)
+            total = xp.zeros((*dx.shape[1:], count), dtype)
+            for place, places, windows in moves:
+                total[(slice(None), *places)] += columns[(slice(None), *place, *windows)]
+            dx[block] = xp.moveaxis(total, -1, 0)
+
     values = dx.shape[1] * math.prod(kernel) * math.prod(output)
-    for block in _blocks(xp, len(grad), values * dtype.itemsize, least=16):
-        rows = xp.ascontiguousarray(xp.moveaxis(grad[block], 0, -1), dtype)
-        count = rows.shape[-1]
-        rows = rows.reshape(groups, len(w) // groups, math.prod(output) * count)
-        columns = xp.matmul(weight, rows).reshape(dx.shape[1], *kernel, *output, count)
-        total = xp.zeros((*dx.shape[1:], count), dtype)
-        for place, places, windows in moves:
-            total[(slice(None), *places)] += columns[(slice(None), *place, *windows)]
-        dx[block] = xp.moveaxis(total, -1, 0)
+    _share(xp, write, len(grad), values, values * dtype.itemsize, least=8)
     return dx
 
 
@@ -253,14 +269,42 @@ def _moves(
     return moves, counts
 
 
-def _blocks(
-    xp: Any, images: int, image_bytes: int, least: int = 1, most: int | None = None
-) -> Iterator[slice]:
-    """The images in order, as many at a time as BLOCK_BYTES allows: `least` to `most`, or one."""
+def _share(
+    xp: Any,
+    work: Callable[[Sequence[slice]], Any],
+    images: int,
+    values: int,
+    image_bytes: int,
+    least: int = 1,
+) -> list[Any]:
+    """Deal images out to threads, in blocks: what `work` returns for the blocks of each.
+
+    Blocks have as many images as BLOCK_BYTES allows, but `least` or more, or one. `values` are
+    handled for each image; few in all are not worth a thread.
+    """
+    threads = get_num_threads() if xp is np else 1
+    together = images * values >= LEAST_SHARED and images >= threads > 1
     step = BLOCK_BYTES[xp.__name__] // max(1, image_bytes)
-    step = min(step, most or step) if step >= least else 1
-    for start in range(0, images, step):
-        yield slice(start, min(start + step, images))
+    step = step if step >= least else 1
+    if together:
+        step = min(step, max(least, -(-images // threads)))
+    blocks = [slice(i, min(i + step, images)) for i in range(0, images, step)]
+    if not together:
+        return [work(blocks)]
+    with serial_products():
+        return share(work, blocks)
+
+
+def _transposed(xp: Any, matrix: Array) -> Array:
+    """The last two axes exchanged, in memory too.
+
+    Lines a power of two apart fall on the same few places of a cache; a copy with wider lines,
+    read across, costs a third.
+    """
+    columns = matrix.shape[-1]
+    wider = xp.empty((*matrix.shape[:-1], columns + 64 // matrix.itemsize), matrix.dtype)
+    wider[..., :columns] = matrix
+    return xp.ascontiguousarray(wider[..., :columns].swapaxes(-1, -2))
 
 
 class _Windows:
@@ -318,31 +362,31 @@ class _Windows:
         w = xp.ascontiguousarray(xp.moveaxis(w, 3, 0), self.dtype)
         return w.reshape(parts, groups, outputs // groups, self.rows)
 
-    def filters(self, matrices: Array) -> Array:
-        """Matrices (parts, groups, rows, O/groups) as filters (O, C/groups, *kernel)."""
+    def filters(self, matrices: Sequence[Array]) -> Array:
+        """Matrices (groups, rows, O/groups), one a part, as filters (O, C/groups, *kernel)."""
         xp, groups, parts = self.xp, self.groups, self.parts
         first, *rest = self.kernel
-        inputs, outputs = self.channels // groups, matrices.shape[-1]
-        w = matrices.reshape(parts, groups, inputs, first // parts, *rest, outputs)
-        w = xp.moveaxis(xp.moveaxis(w, -1, 2), 0, 3)
-        return xp.ascontiguousarray(w).reshape(groups * outputs, inputs, *self.kernel)
+        inputs, outputs = self.channels // groups, matrices[0].shape[-1]
+        w = xp.stack([_transposed(xp, matrix) for matrix in matrices])
+        w = w.reshape(parts, groups, outputs, inputs, first // parts, *rest)
+        w = xp.ascontiguousarray(xp.moveaxis(w, 0, 4))
+        return w.reshape(groups * outputs, inputs, *self.kernel)
 
-    def share(self, work: Callable[[Laid], Any], x: Array) -> list[Any]:
+    def share(self, work: Callable[[Laid], Any], x: Array, others: int) -> list[Any]:
         """Deal images out to threads; what `work` returns for the matrices of each share.
 
         Matrices come by blocks of images: (n, groups, rows, windows), one for each part. Merged
-        images make one matrix for each group, (1, groups, rows, n * windows).
+        images make one matrix for each group, (1, groups, rows, n * windows). For an image,
+        `others` values are read or written beside them.
         """
-        plane = math.prod(self.output[1:])
-        values = self.groups * self.rows * self.laid[0][1] * plane
-        threads = get_num_threads() if self.xp is np else 1
-        together = self.images * values >= LEAST_SHARED and self.images >= threads > 1
-        most = -(-self.images // threads) if together else None
-        blocks = list(_blocks(self.xp, self.images, values * self.dtype.itemsize, most=most))
-        if not together:
-            return [work(self.columns(x, blocks))]
-        with serial_products():
-            return share(lambda mine: work(self.columns(x, mine)), blocks)
+        values = self.groups * self.rows * self.laid[0][1] * math.prod(self.output[1:])
+        return _share(
+            self.xp,
+            lambda blocks: work(self.columns(x, blocks)),
+            self.images,
+            values + others,
+            values * self.dtype.itemsize,
+        )
 
     def columns(self, x: Array, blocks: Sequence[slice]) -> Laid:
         """The matrices of some blocks; they are valid until the next ones are asked for."""
