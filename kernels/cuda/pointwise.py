@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import math
 import re
+import struct
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -393,15 +394,20 @@ def run(xp: Any, program: Program, arrays: Sequence[Array], scalars: Sequence[An
 
     Raises:
         ValueError: if the shapes do not broadcast.
+        OverflowError: if a whole number has more than 64 bits.
     """
     pointers = [array.data.ptr for array in arrays]
     plans = _plans(program, arrays, pointers)
-    if len(plans) == 1:
-        return plans[0].run(xp, pointers, scalars)
     outputs: list[Array] = [None] * len(program.outputs)
-    for plan in plans:
-        for place, out in zip(plan.places, plan.run(xp, pointers, scalars), strict=True):
-            outputs[place] = out
+    try:
+        if len(plans) == 1:
+            return plans[0].run(xp, pointers, scalars)
+        for plan in plans:
+            for place, out in zip(plan.places, plan.run(xp, pointers, scalars), strict=True):
+                outputs[place] = out
+    except struct.error:
+        numbers = ", ".join(map(repr, scalars))
+        raise OverflowError(f"{program.name}: a number has more than 64 bits: {numbers}") from None
     return outputs
 
 

@@ -171,3 +171,13 @@ def test_a_fused_float_makes_floats_of_whole_numbers(gpu):
     assert scaled(x.cuda(), 0.5).tolist() == scaled(x, 0.5).tolist() == [1.5, 2.0]
     assert scaled(x.cuda(), 3).dtype == tg.int64
     assert scaled(x.cuda(), 3).tolist() == [4, 7]
+
+
+def test_a_fused_number_beyond_64_bits_is_refused_by_name(gpu):
+    def scaled(x, s):
+        return x * s
+
+    x = tg.tensor([1, 2])
+    for where in (x, x.cuda()):
+        with pytest.raises(OverflowError, match=r"scaled.*(too large|more than 64 bits)"):
+            tg.fused(scaled)(where, 2**70)
