@@ -30,6 +30,7 @@ from .errors import ShapeError
 from .gates.arithmetic import add
 from .gates.broadcasting import sum_to
 from .gates.copies import clone
+from .memory_formats import copied, is_in, kept_order
 from .records import Mode, Node, Variable, get_mode, mode
 from .versions import mark_written, written_since
 
@@ -446,7 +447,7 @@ def accumulate(variable: Variable, gradient: Any, create_graph: bool, own: bool 
     if create_graph:
         variable._grad = clone(gradient) if before is None else before + gradient
     elif before is None:
-        variable._grad = wrap(gradient if own else _private(gradient))
+        variable._grad = wrap(_as_the_leaf(gradient, variable._data, own))
     elif before._node is not None:
         variable._grad = wrap(before._data + gradient)
     elif isinstance(before._data, np.generic):
@@ -459,7 +460,20 @@ def accumulate(variable: Variable, gradient: Any, create_graph: bool, own: bool 
 def _private(gradient: Any) -> Any:
     if isinstance(gradient, np.generic):
         return gradient
-    return module_of(gradient).array(gradient, copy=True, order="C")
+    return module_of(gradient).array(
+        gradient, copy=True, order="C" if 0 in gradient.strides else "K"
+    )
+
+
+def _as_the_leaf(gradient: Any, data: Any, own: bool) -> Any:
+    """A gradient of our own in the layout of its leaf, so that both are walked in one line."""
+    if isinstance(gradient, np.generic):
+        return gradient
+    if gradient.strides != data.strides:
+        order = None if data.flags.c_contiguous else kept_order(data)
+        if not (own and is_in(gradient, order)):
+            return copied(module_of(gradient), gradient, order)
+    return gradient if own else _private(gradient)
 
 
 def check_overwritten(node: Node, saved: tuple[Any, ...]) -> None:

@@ -61,6 +61,7 @@ class Symbol:
 
     __slots__ = ("dtype", "number", "shape", "trace")
     device = types.SimpleNamespace(id=0)  # as of an array on a GPU: all symbols are on one
+    strides = ()  # a symbol lies nowhere
     __array_ufunc__ = None
 
     def __init__(self, trace: Trace, number: int, dtype: np.dtype, shape: tuple[Any, ...]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from tapegrad.autograd.engine import Gate
+from tapegrad.autograd.memory_formats import inverse, kept_order
 from tapegrad.autograd.records import Node
 
 from .broadcasting import sum_to
@@ -111,7 +112,11 @@ class Pad(Gate):
     needs: ClassVar = {"x": ""}
 
     def forward(self, xp: Any, x: Any, *, widths: tuple[tuple[int, int], ...], value: float) -> Any:
-        return xp.pad(x, widths, constant_values=value)
+        order = kept_order(x)
+        if order is None:
+            return xp.pad(x, widths, constant_values=value)
+        ordered = tuple(widths[d] for d in order)
+        return xp.pad(x.transpose(order), ordered, constant_values=value).transpose(inverse(order))
 
     def backward(
         self,
@@ -132,7 +137,11 @@ class Cat(Gate):
     """Several after one another along a dimension: each receives its own stretch."""
 
     def forward(self, xp: Any, *inputs: Any, sizes: tuple[int, ...], dim: int) -> Any:
-        return xp.concatenate(inputs, axis=dim)
+        order = None if inputs[0].flags.c_contiguous else kept_order(inputs[0])
+        if order is None or any(kept_order(x) != order for x in inputs[1:]):
+            return xp.concatenate(inputs, axis=dim)
+        ordered = [x.transpose(order) for x in inputs]
+        return xp.concatenate(ordered, axis=order.index(dim)).transpose(inverse(order))
 
     def backward(
         self, node: Node, grad: Any, *saved: None, sizes: tuple[int, ...], dim: int

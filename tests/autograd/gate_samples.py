@@ -171,6 +171,8 @@ SAMPLES: list[Sample] = [
         for s in _unary(gate, positive=True)
     ),
     *_unary("clone"),
+    Sample("arrange", ((2, 3, 2),), {"order": (0, 2, 1)}),
+    Sample("arrange", ((),), {"order": None}),
     Sample("where", (MASK, (2, 3), (2, 3))),
     Sample("where", (MASK, (3,), ())),
     Sample("where", (MASK, (2, 3), 0.0)),

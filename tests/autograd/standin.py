@@ -360,6 +360,8 @@ def arrays_in(values):
             yield from arrays_in(value)
 
 
+# Whose results CuPy lays out in the order of their dimensions, where NumPy keeps the inputs'.
+ORDERED = {"concatenate", "pad", "stack"}
 # Without a kernel: what a function of this name returns is not computed.
 UNCOMPUTED = {"empty", "empty_like"}
 # CuPy waits for the device in these, to learn a shape or to give a Python value.
@@ -377,6 +379,8 @@ def lifted(function, name="", takes=FUNCTIONS, owner=None):
     def on_device(*args, **kwargs):
         check(name, args, kwargs, takes)
         result = function(*map(lowered, args), **{k: lowered(v) for k, v in kwargs.items()})
+        if name in ORDERED:
+            result = np.ascontiguousarray(result)
         given = [*arrays_in((owner, *args)), *arrays_in(kwargs.values())]
         if name in WAITING or (name == "where" and len(args) == 1):
             recording.synchronised(name)
@@ -484,7 +488,8 @@ class FakeCupy(Library):
 
     def array(self, value, dtype=None, copy=True, order="K"):
         recording.launched("copy" if isinstance(value, FakeArray) else "copy to the device")
-        return FakeArray(value.host if isinstance(value, FakeArray) else value)
+        host = value.host if isinstance(value, FakeArray) else value
+        return wrapped(np.array(host, dtype, order=order))
 
 
 NAMES = ("cupy", "cupyx.scipy.special", "cupyx.scipy.linalg")

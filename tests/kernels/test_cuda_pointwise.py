@@ -228,6 +228,39 @@ def test_dimensions_through_which_all_step_evenly_become_one():
     assert collapse(shape, rows) == ((6, 20), [(20, 1), (0, 1)])
 
 
+IMAGES = {
+    "channels last": lambda x: x.to(memory_format=tg.channels_last),
+    "a slice of the channels": lambda x: x.to(memory_format=tg.channels_last)[:, 1:4],
+    "places apart": lambda x: x.to(memory_format=tg.channels_last)[:, :, ::2],
+}
+
+
+@pytest.mark.parametrize("view", IMAGES)
+def test_the_output_lies_as_the_first_whole_input(emulated, view):
+    x = IMAGES[view](on_device(values((2, 5, 6, 3))))
+    other = on_device(values(x.shape, seed=1))  # in the order of its dimensions
+    scale = on_device(values((x.shape[1], 1, 1), seed=2))
+    result = scale * x + other
+    assert result.is_contiguous(memory_format=tg.channels_last)
+    np.testing.assert_allclose(host(result), host(scale) * host(x) + host(other), 1e-6, 1e-6)
+    assert (other + x).is_contiguous()
+
+
+@pytest.mark.parametrize("shape", [(2, 5, 6, 3), (2, 8, 4, 4), (1, 3, 1, 7)])
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_dropout_drops_the_same_elements_in_any_layout_and_on_the_way_back(emulated, shape, dtype):
+    kept = []
+    for layout in (tg.contiguous_format, tg.channels_last):
+        tg.manual_seed(3)
+        x = on_device(values(shape, dtype)).to(memory_format=layout).requires_grad_()
+        out = tg.dropout(x, 0.4, True)
+        assert out.stride() == x.stride()
+        out.backward(tg.ones(*shape, dtype=out.dtype, device="cuda"))
+        assert ((host(out) != 0) == (host(x.grad) != 0)).all()
+        kept.append(host(out))
+    assert (kept[0] == kept[1]).all()
+
+
 def test_a_collapsed_walk_visits_the_same_places():
     rng = np.random.default_rng(0)
     for _ in range(50):
