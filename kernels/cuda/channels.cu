@@ -11,7 +11,8 @@ struct Channels {
     long long outer, channels, inner;
     long long tile, tiles;           // elements of a plane that threads take at once; how many of those
     long long chunk;                 // rows, or tiles of planes, of a block
-    long long of_outer, of_channel;  // the statistics of (o, c) are o * of_outer + c / of_channel
+    long long of_outer, of_channel;  // the statistics of (o, c) are number
+    long long of_place;              //     o / of_place * of_outer + c / of_channel
     double eps;
     int stage;
 };
@@ -34,7 +35,7 @@ __device__ __forceinline__ void each_tile(const T* x, const Channels& given, Vis
         const long long left = given.inner - start;
         const long long at = (o * given.channels + c) * given.inner + start;
         const Row<const T> row(x + at, left < given.tile ? left : given.tile);
-        const long long number = o * given.of_outer + c / given.of_channel;
+        const long long number = o / given.of_place * given.of_outer + c / given.of_channel;
         for (long long first = 0; first < row.packs(); first += Batch<T, PACKS>::stride())
             visit(row, first, at, number);
     }
@@ -238,16 +239,16 @@ __global__ void __launch_bounds__(256, 1)
             const long long at = o * given.channels + mine.c;
             const auto g = *reinterpret_cast<const Pack<T, V>*>(grad + at);
             const auto h = *reinterpret_cast<const Pack<T, V>*>(x + at);
+            const long long number = by_row ? o / given.of_place * given.of_outer : 0;
             if (by_row && given.of_channel >= given.channels) {
-                const auto shared = normal_at(mean, rest, var, o * given.of_outer, (C)given.eps);
+                const auto shared = normal_at(mean, rest, var, number, (C)given.eps);
 #pragma unroll
                 for (int i = 0; i < V; i++) normal[i] = shared;
             } else if (by_row) {
 #pragma unroll
                 for (int i = 0; i < V; i++)
                     normal[i] = normal_at(mean, rest, var,
-                                          o * given.of_outer + (mine.c + i) / given.of_channel,
-                                          (C)given.eps);
+                                          number + (mine.c + i) / given.of_channel, (C)given.eps);
             }
 #pragma unroll
             for (int i = 0; i < V; i++) {

@@ -35,10 +35,21 @@ class _Channels(ctypes.Structure):
 
     _fields_ = (
         *((name, c_longlong) for name in ("outer", "channels", "inner", "tile", "tiles", "chunk")),
-        *((name, c_longlong) for name in ("of_outer", "of_channel")),
+        *((name, c_longlong) for name in ("of_outer", "of_channel", "of_place")),
         ("eps", c_double),
         ("stage", c_int),
     )
+
+
+class Spread(NamedTuple):
+    """Where the statistics of (outer, channel) are: o // of_place * of_outer + c // of_channel."""
+
+    of_outer: int
+    of_channel: int
+    of_place: int = 1
+
+
+_OF_CHANNELS = Spread(0, 1)
 
 
 class Plan(NamedTuple):
@@ -126,7 +137,7 @@ def normalize(
         )
     ]
     for stage in _stages(shared):
-        _launch("statistics", x.dtype, shared, sizes, (0, 1), eps, stage)(*given)
+        _launch("statistics", x.dtype, shared, sizes, _OF_CHANNELS, eps, stage)(*given)
     return out, mean, rest, var
 
 
@@ -148,7 +159,9 @@ def normalize_gradient(
         xp.empty(weight.shape, x.dtype) if want and weight is not None else None
         for want in wants[1:]
     )
-    _gradients(xp, grad, x, weight, statistics, to_x, (to_weight, to_bias), sizes, (0, 1), eps)
+    _gradients(
+        xp, grad, x, weight, statistics, to_x, (to_weight, to_bias), sizes, _OF_CHANNELS, eps
+    )
     return to_x, to_weight, to_bias
 
 
@@ -158,7 +171,7 @@ def sums(
     x: Array,
     statistics: tuple[Array | None, Array | None, Array],
     sizes: Sizes,
-    spread: tuple[int, int],
+    spread: Spread,
     eps: float,
     wants: tuple[bool, ...],
 ) -> tuple[Array | None, ...]:
@@ -169,7 +182,7 @@ def sums(
         grad, x: contiguous, of one dtype.
         statistics: mean, rest and variance; without mean and rest they are taken to be 0.
         sizes: outer, channels and inner of `x`.
-        spread: (a, b), where the statistics of (o, c) are number o a + c // b.
+        spread: where the statistics are.
         eps: added to the variance.
         wants: which of the two.
     """
@@ -211,7 +224,7 @@ def _gradients(
     to_x: Array | None,
     totals: tuple[Array | None, ...],
     sizes: Sizes,
-    spread: tuple[int, int],
+    spread: Spread,
     eps: float,
 ) -> None:
     """Write the gradients that are given."""
@@ -247,7 +260,7 @@ def _launch(
     dtype: np.dtype,
     shared: Plan,
     sizes: Sizes,
-    spread: tuple[int, int],
+    spread: Spread,
     eps: float,
     stage: int,
 ) -> Launch:

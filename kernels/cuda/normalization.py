@@ -1,7 +1,7 @@
 """Layer, RMS, group and instance norm on a GPU: one launch of `normalization.cu` each way.
 
 The elements that share a mean lie side by side in memory: a row. Batch norm, whose do not, and the
-gradients of weights and biases are in `channels`.
+gradients of weights and biases are in `channels`, groups of channels that lie last in `groups`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import channels, rows
+from . import channels, groups, rows
 from .compiling import source
 from .launching import Kernel, Launch
 from .rows import FLOATS
@@ -88,9 +88,13 @@ def normalize(
     if seen is None:
         return channels.normalize(xp, x, weight, bias, eps)
     wide, kept = rows.wide(x.dtype), _kept(x.shape, dims)
-    statistics = tuple(xp.empty(kept, wide) for _ in range(3))
-    out = _forward(xp, x, weight, bias, statistics, seen, eps)
-    return (out, *statistics)
+    mean, rest, var = (xp.empty(kept, wide) for _ in range(3))
+    last = groups.seen_as_groups(x.shape, x.strides, x.itemsize, dims)
+    if last is not None:
+        out = groups.normalize(xp, x, weight, bias, (mean, rest, var), last, eps)
+    else:
+        out = _forward(xp, x, weight, bias, (mean, rest, var), seen, eps)
+    return out, mean, rest, var
 
 
 def normalize_square(
@@ -121,9 +125,15 @@ def normalize_gradient(
     grad = grad.astype(x.dtype, copy=False)
     if seen is None:
         return channels.normalize_gradient(xp, grad, x, weight, statistics, eps, wants)
-    x, grad = xp.ascontiguousarray(x), xp.ascontiguousarray(grad)
+    last = groups.seen_as_groups(x.shape, x.strides, x.itemsize, dims)
+    if last is None:
+        x, grad = xp.ascontiguousarray(x), xp.ascontiguousarray(grad)
+    else:
+        grad = last.bring(xp, grad)
     to_x = None
-    if wants[0]:
+    if wants[0] and last is not None:
+        to_x = groups.normalize_gradient(xp, grad, x, weight, statistics, last, eps)
+    elif wants[0]:
         to_x = xp.empty(x.shape, x.dtype)
         if x.size:
             threads = rows.row_threads(seen.rows, seen.n, x.itemsize)
@@ -131,16 +141,11 @@ def normalize_gradient(
             launch(*map(rows.address, (grad, x, rows.dense(xp, weight), *statistics, to_x)))
     if weight is None or not any(wants[1:]):
         return to_x, None, None
-    sums = channels.sums(
-        xp,
-        grad,
-        x,
-        statistics,
-        (seen.rows // seen.groups, seen.groups * seen.each, seen.n // max(seen.each, 1)),
-        (seen.groups, seen.each),
-        eps,
-        wants[1:],
-    )
+    count, all_channels = seen.rows // seen.groups, seen.groups * seen.each
+    inner = seen.n // max(seen.each, 1)
+    sizes = (count, all_channels, inner) if last is None else (count * inner, all_channels, 1)
+    spread = channels.Spread(seen.groups, seen.each, 1 if last is None else inner)
+    sums = channels.sums(xp, grad, x, statistics, sizes, spread, eps, wants[1:])
     to_weight, to_bias = (total if total is None else total.reshape(weight.shape) for total in sums)
     return to_x, to_weight, to_bias
 

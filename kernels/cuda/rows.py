@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import ml_dtypes
 import numpy as np
 
+from tapegrad.kernels.strides import order_in_memory
+
 from .launching import pointer
 
 Array = Any
@@ -100,10 +102,15 @@ def layout(shape: Ints, strides: Ints, itemsize: int, dim: int) -> Layout | None
 
 
 def seen_along(xp: Any, x: Array, dim: int) -> tuple[Array, Layout]:
-    """`x`, or a copy of it where that is not dense, with its layout."""
+    """`x`, or where that is not dense a copy whose dimensions lie likewise, with its layout."""
     found = layout(x.shape, x.strides, x.itemsize, dim)
     if found is None:
-        x = xp.ascontiguousarray(x)
+        order = None if 0 in x.strides else order_in_memory(x.shape, x.strides)
+        if order is None:
+            x = xp.ascontiguousarray(x)
+        else:
+            back = tuple(np.argsort(order).tolist())
+            x = xp.ascontiguousarray(x.transpose(order)).transpose(back)
         found = layout(x.shape, x.strides, x.itemsize, dim)
         assert found is not None
     return x, found

@@ -93,6 +93,50 @@ def test_channels_of_examples_and_groups_of_channels(emulated, dtype):
         check(emulated, x[..., 0], (1, groups, each), (2,))
 
 
+def with_channels_last(xp, shape, dtype, axis=1):
+    """Values whose memory has the dimensions from `axis` to the last but one innermost."""
+    order = (*range(axis), len(shape) - 1, *range(axis, len(shape) - 1))
+    values = xp.asarray(drawn(tuple(shape[d] for d in order), dtype))
+    return values.transpose(tuple(np.argsort(order).tolist()))
+
+
+@FLOATING
+def test_groups_of_channels_that_lie_last_are_normalised_as_they_lie(emulated, dtype):
+    shapes = [(3, 2, 3, 5), (2, 5, 8, 40), (2, 1, 70, 9), (1, 3, 1, 50), (2, 13, 3, 7)]
+    for count, groups, each, size in shapes:
+        x = with_channels_last(emulated, (count, groups, each, size), dtype)
+        with record() as seen:
+            check(emulated, x, (1, groups, each, 1), (2, 3))
+            check(emulated, x, (1, groups, each, 1), (2, 3), weighted=False)
+        assert {name.split("<")[0] for name in seen.launches if "group" in name} == {
+            "group_statistics",
+            "group_gradients",
+        }
+        flat = with_channels_last(emulated, (count, groups * each, size), dtype)
+        check(emulated, flat, (1, groups * each, 1), (2,))
+
+
+@pytest.mark.parametrize("name", ["batch", "group", "instance"])
+def test_a_norm_of_images_with_channels_last_copies_nothing_and_keeps_them_so(recording, name):
+    norm = {
+        "batch": lambda x, w, b: F.batch_norm(x, None, None, w, b, training=True),
+        "group": lambda x, w, b: F.group_norm(x, 2, w, b),
+        "instance": lambda x, w, b: F.instance_norm(x, None, None, w, b),
+    }[name]
+    x = tg.tensor(drawn((2, 4, 3, 5), np.float32), device="cuda")
+    x = x.to(memory_format=tg.channels_last).requires_grad_()
+    weight, bias = (tg.ones(4, device="cuda", requires_grad=True) for _ in range(2))
+    recording.clear()
+    out = norm(x, weight, bias)
+    assert len(recording.launches) == 1
+    assert out.is_contiguous(memory_format=tg.channels_last)
+    grad = tg.ones_like(out)
+    recording.clear()
+    out.backward(grad)
+    assert {name for name in recording.launches if "<" not in name} <= {"copy"}  # into .grad
+    assert x.grad.is_contiguous(memory_format=tg.channels_last)
+
+
 @FLOATING
 def test_batches_of_any_shape(emulated, dtype):
     for shape in [(70, 1), (9, 5), (200, 16), (33, 100), (3, 2, 5), (4, 3, 49), (2, 5, 1000)]:
