@@ -22,7 +22,8 @@ import numpy as np
 
 from .convolution import Array, Sizes, accumulator, output_size, taps
 from .cuda import pooling as on_gpu
-from .segments import counted
+from .cuda.positions import gather_from_planes, put
+from .segments import add_at, counted
 
 MOST_PLACES = 100  # in a window whose places are visited one after another
 BLOCK_BYTES = 1 << 20  # of the places' values at a time
@@ -277,23 +278,30 @@ def fractional_winners(xp: Any, x: Array, samples: Array, kernel: Sizes, output:
 def scatter_to_plane(xp: Any, x: Array, indices: Array, size: Sizes, adds: bool = True) -> Array:
     """Put x (N, C, ...) at indices (N, C, ...) of flattened planes of zeros (N, C, *size).
 
-    Places named several times add up, in float64. Without `adds` the last value stays, which is
-    quicker and the same where no place is named twice.
+    Places named several times add up, on a CPU in float64. Without `adds` the last value stays,
+    which is quicker and the same where no place is named twice.
     """
     planes, plane = math.prod(x.shape[:2]), math.prod(size)
     places = indices + xp.arange(planes).reshape(*x.shape[:2], *(1,) * (x.ndim - 2)) * plane
-    if not adds:
-        result = xp.zeros(planes * plane, x.dtype)
+    if xp is not np:
+        positions, rows, count = places.reshape(-1), x.reshape(-1, 1), planes * plane
+        if adds:
+            result = add_at(xp, count, positions, rows)
+        else:
+            result = put(xp, xp.zeros((count, 1), x.dtype), positions, rows)
+    elif not adds:
+        result = np.zeros(planes * plane, x.dtype)
         result[places] = x
     else:
         # Unlike add.at this is one compiled loop; a sum rounded once from float64 is exact enough.
-        values = x.ravel().astype(xp.float64)
-        result = counted(xp, places.ravel(), planes * plane, values)
+        result = counted(np, places.ravel(), planes * plane, x.ravel().astype(np.float64))
     return result.astype(x.dtype, copy=False).reshape(*x.shape[:2], *size)
 
 
 def gather_from_plane(xp: Any, x: Array, indices: Array) -> Array:
     """The values of x (N, C, *size) at indices (N, C, ...): the adjoint of `scatter_to_plane`."""
+    if xp is not np:
+        return gather_from_planes(xp, x, indices)
     flat, places = (a.reshape(*a.shape[:2], math.prod(a.shape[2:])) for a in (x, indices))
     return xp.take_along_axis(flat, places, axis=2).reshape(indices.shape)
 

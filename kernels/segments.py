@@ -1,8 +1,8 @@
 """Combining values at positions that may repeat: sums, products and extremes of segments.
 
-NumPy's `ufunc.at` is quick for single numbers and slow for rows, and CuPy has it for a few dtypes
-and functions only; which way is taken where is decided here. All ways but the sums on a GPU, whose
-order is the hardware's, give the same bits each time.
+NumPy's `ufunc.at` is quick for single numbers and slow for rows; on a GPU there are kernels of our
+own, but for sums of whole numbers, which are the same in any order. All ways give the same bits
+each time.
 """
 
 from __future__ import annotations
@@ -12,16 +12,23 @@ from typing import Any
 
 import numpy as np
 
+from .convolution import accumulator
+from .cuda.segments import combine_rows
+from .selection import select
+
 Array = Any
 
 _MANY = 1 << 14  # numbers from which setting up a sparse product pays
 
 
-def add_at(xp: Any, count: int, positions: Array, rows: Array) -> Array:
+def add_at(xp: Any, count: int, positions: Array, rows: Array, skipped: int | None = None) -> Array:
     """Zeros of `count` rows with `rows[k]` added to row `positions[k]`, in the dtype of `rows`.
+
+    Half precision is added up in float32.
 
     positions   whole numbers of [0, count), shape (n,)
     rows        shape (n, width)
+    skipped     a position to which nothing is added
 
     >>> add_at(np, 2, np.array([1, 1]), np.array([[1.0, 2.0], [3.0, 4.0]]))
     array([[0., 0.],
@@ -29,7 +36,15 @@ def add_at(xp: Any, count: int, positions: Array, rows: Array) -> Array:
     """
     n, width = rows.shape
     if xp is not np:
-        return _add_at_on_device(xp, count, positions, rows)
+        if rows.dtype.kind in "iub":
+            return _whole_numbers(xp, count, positions, rows)
+        start = xp.zeros((count, width), rows.dtype)
+        return combine_rows(xp, "add", start, positions, rows, -1 if skipped is None else skipped)
+    if skipped is not None:
+        rows = select(np, (positions == skipped)[:, None], 0.0, rows)
+    wide = accumulator(np, rows.dtype)
+    if wide != rows.dtype:
+        return add_at(np, count, positions, rows.astype(wide)).astype(rows.dtype)
     if width > 1 and rows.size >= _MANY and rows.dtype.kind == "f" and rows.itemsize > 2:
         # One column for each row of the input, with a 1 at the place where that row goes.
         sparse = importlib.import_module("scipy.sparse")  # slow, so only where it is wanted
@@ -42,13 +57,11 @@ def add_at(xp: Any, count: int, positions: Array, rows: Array) -> Array:
     return result.reshape(count, width)
 
 
-def _add_at_on_device(xp: Any, count: int, positions: Array, rows: Array) -> Array:
-    dtype = rows.dtype
-    if dtype.kind != "f":  # CuPy adds atomically in uint64, which wraps as int64 does
-        rows = rows.astype(xp.int64).view(xp.uint64)
-    result = xp.zeros((count, rows.shape[1]), rows.dtype)
-    xp.add.at(result, positions, rows)
-    return result if result.dtype == dtype else result.view(xp.int64).astype(dtype)
+def _whole_numbers(xp: Any, count: int, positions: Array, rows: Array) -> Array:
+    # CuPy adds atomically in uint64, which wraps as int64 does.
+    result = xp.zeros((count, rows.shape[1]), xp.uint64)
+    xp.add.at(result, positions, rows.astype(xp.int64).view(xp.uint64))
+    return result.view(xp.int64).astype(rows.dtype)
 
 
 def combine_at(xp: Any, name: str, start: Array, positions: Array, values: Array) -> Array:
@@ -60,26 +73,11 @@ def combine_at(xp: Any, name: str, start: Array, positions: Array, values: Array
     >>> combine_at(np, "maximum", np.zeros(2), np.array([1, 1]), np.array([3.0, 2.0]))
     array([0., 3.])
     """
-    combine = getattr(xp, name)
     result = start.copy()
-    if xp is np:
-        combine.at(result, positions, values)
-        return result
-    # Sorted by position, every element takes in its neighbours 1, 2, 4, ... places before it.
-    order = xp.argsort(positions)
-    at, values = positions[order], values[order]
-    step = 1
-    while step < at.size:
-        same = at[step:] == at[:-step]
-        if not bool(same.any()):
-            break
-        joined = xp.where(same, combine(values[step:], values[:-step]), values[step:])
-        values = xp.concatenate((values[:step], joined))
-        step *= 2
-    if at.size:
-        last = xp.concatenate((at[1:] != at[:-1], xp.ones(1, bool)))
-        at, values = at[last], values[last]
-        result[at] = combine(result[at], values)
+    if xp is not np:
+        column = result.reshape(-1, 1)
+        return combine_rows(xp, name, column, positions, values.reshape(-1, 1)).reshape(-1)
+    getattr(np, name).at(result, positions, values)
     return result
 
 

@@ -6,8 +6,9 @@ from typing import Any, ClassVar
 
 from tapegrad.autograd.engine import Gate
 from tapegrad.autograd.records import Node
+from tapegrad.kernels.segments import add_at
 
-from .indexing import index, index_add
+from .indexing import index
 from .selection import where
 
 
@@ -36,11 +37,29 @@ class Embedding(Gate):
         padding: int | None,
         counts: Any,
     ) -> Any:
-        if padding is not None:
-            grad = where((positions == padding)[..., None], 0.0, grad)
         if counts is not None:
             grad = grad / counts[..., None].astype(grad.dtype)
-        return index_add(grad, key=positions, shape=node.inputs[0].shape)  # type: ignore[union-attr]
+        rows = node.inputs[0].shape[0]  # type: ignore[union-attr]
+        return embedding_gradient(grad, positions=positions, padding=padding, rows=rows)
+
+
+class EmbeddingGradient(Gate):
+    """Zeros of a table with each row of x added at its position, unless that is `padding`."""
+
+    needs: ClassVar = {"x": ""}
+    fresh: ClassVar = True
+
+    def forward(self, xp: Any, x: Any, *, positions: Any, padding: int | None, rows: int) -> Any:
+        width = x.shape[-1]
+        lines = x.reshape(positions.size, width)
+        return add_at(xp, rows, positions.reshape(-1), lines, padding)
+
+    def backward(
+        self, node: Node, grad: Any, out: None, x: None, *, positions: Any, padding: Any, rows: int
+    ) -> Any:
+        read = index(grad, key=positions)
+        return read if padding is None else where((positions == padding)[..., None], 0.0, read)
 
 
 embedding = Embedding()
+embedding_gradient = EmbeddingGradient()

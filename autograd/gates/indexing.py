@@ -10,9 +10,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tapegrad.autograd.arrays import bool_, is_array, module_of, wide
+from tapegrad.autograd.arrays import bool_, is_array, module_of
 from tapegrad.autograd.engine import Gate, array_of
 from tapegrad.autograd.records import Node
+from tapegrad.kernels import positions as kernels
+from tapegrad.kernels.positions import take
 from tapegrad.kernels.segments import add_at
 from tapegrad.kernels.selection import may_hold
 
@@ -32,8 +34,8 @@ class Index(Gate):
             return x[key]
         x, key = unmasked(x, key)
         parts = _parts(key)
-        if _is_one_array(parts) and x.flags.c_contiguous:
-            return x.take(parts[-1], axis=len(parts) - 1)  # twice as quick as x[key] or more
+        if _is_one_array(parts) and (x.flags.c_contiguous or xp is not np):
+            return take(xp, x, parts[-1], len(parts) - 1)  # twice as quick as x[key] or more
         return x[key]
 
     def backward(self, node: Node, grad: Any, out: None, x: None, *, key: Key) -> Any:
@@ -63,6 +65,10 @@ class IndexPut(Gate):
     needs: ClassVar = {"x": "", "value": ""}
 
     def forward(self, xp: Any, x: Any, value: Any, *, key: Key) -> Any:
+        if xp is not np and not isinstance(value, (int, float)):
+            found = _put(xp, x, value, key)
+            if found is not None:
+                return found
         result = xp.array(x, copy=True, order="C")
         rows, places = unmasked(result, key)
         rows[places] = value
@@ -77,7 +83,10 @@ class IndexPut(Gate):
             if _repeats(xp, key, grad.shape, math.prod(to_value.shape)):
                 order = xp.arange(math.prod(to_value.shape)).reshape(to_value.shape)
                 last = xp.full(grad.shape, -1)
-                last[key] = order
+                if xp is np:
+                    last[key] = order
+                else:
+                    last = self.forward(xp, last, order, key=key)
                 to_value = where(last[key] == order, to_value, 0.0)
             missing = len(wants_value.shape) - to_value.ndim
             if missing > 0:  # leading dimensions of size 1, which an assignment drops
@@ -91,10 +100,7 @@ class Gather(Gate):
     needs: ClassVar = {"x": "index"}
 
     def forward(self, xp: Any, x: Any, index: Any, *, dim: int) -> Any:
-        places = flat_positions(xp, index, dim, x.shape)
-        if not x.flags.c_contiguous and 4 * places.size < x.size:  # spare the copy of reshape
-            return x[xp.unravel_index(places, x.shape)]
-        return x.reshape(-1).take(places)
+        return kernels.gather(xp, x, index, dim)
 
     def backward(self, node: Node, grad: Any, out: None, x: None, index: Any, *, dim: int) -> Any:
         shape = node.inputs[0].shape  # type: ignore[union-attr]
@@ -107,10 +113,7 @@ class ScatterAdd(Gate):
     needs: ClassVar = {"x": "index"}
 
     def forward(self, xp: Any, x: Any, index: Any, *, dim: int, shape: tuple[int, ...]) -> Any:
-        places = flat_positions(xp, index, dim, shape).reshape(-1)
-        rows = x.reshape(-1, 1).astype(wide(x.dtype), copy=False)
-        added = add_at(xp, math.prod(shape), places, rows)
-        return added.reshape(shape).astype(x.dtype, copy=False)
+        return kernels.scatter_add(xp, x, index, dim, shape)
 
     def backward(
         self,
@@ -212,23 +215,27 @@ def _added(xp: Any, x: Any, key: Key, shape: tuple[int, ...]) -> Any:
         places = xp.arange(math.prod(shape)).reshape(shape)[key]
         found = places.reshape(-1), math.prod(shape), 1
     rows, count, width = found
-    values = x.reshape(rows.size, width).astype(wide(x.dtype), copy=False)
-    return add_at(xp, count, rows, values).reshape(shape).astype(x.dtype, copy=False)
+    return add_at(xp, count, rows, x.reshape(rows.size, width)).reshape(shape)
 
 
-def flat_positions(xp: Any, index: Any, dim: int, shape: tuple[int, ...]) -> Any:
-    """Where in the flat memory of a shape each element of `index` points, along `dim`."""
-    places = index.astype(xp.int64, copy=False)
-    if min(len(shape), index.ndim) < 1 or len(shape) == 1:
-        return places
-    stride = 1
-    start: Any = 0
-    for d in reversed(range(len(shape))):
-        if d == dim:
-            if stride > 1:
-                places = places * stride
-        else:
-            line = xp.arange(index.shape[d]) * stride
-            start = start + line.reshape((-1,) + (1,) * (len(shape) - 1 - d))
-        stride *= shape[d]
-    return places + start
+def _put(xp: Any, x: Any, value: Any, key: Key) -> Any:
+    """A copy of x with `value`, which broadcasts, at a key of positions; None for other keys."""
+    found = _rows(xp, key, x.shape)
+    if found is None:
+        return None
+    places, count, width = found
+    read = _read_shape(key, x.shape)
+    value = value.reshape(value.shape[max(value.ndim - len(read), 0) :])
+    rows = xp.broadcast_to(value, read).astype(x.dtype, copy=False).reshape(places.size, width)
+    return kernels.put(xp, x.reshape(count, width), places, rows).reshape(x.shape)
+
+
+def _read_shape(key: Key, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of what a key of positions next to each other reads."""
+    parts = _parts(key)
+    arrays = [part for part in parts if _is_positions(part)]
+    dots = next((i for i, part in enumerate(parts) if part is ...), len(parts))
+    first = next(i for i, part in enumerate(parts) if _is_positions(part))
+    first += len(shape) + 1 - len(parts) if dots < first else 0
+    chosen = np.broadcast_shapes(*(array.shape for array in arrays))
+    return (*shape[:first], *chosen, *shape[first + len(arrays) :])

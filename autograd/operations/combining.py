@@ -17,6 +17,7 @@ from tapegrad.autograd.gates import scattering as gates
 from tapegrad.autograd.gates.indexing import scatter_add
 from tapegrad.autograd.gates.selection import where
 from tapegrad.kernels.segments import add_at
+from tapegrad.kernels.selection import may_hold
 
 __all__: list[str] = []
 
@@ -61,7 +62,7 @@ def product(x: Any, src: Any, places: Any, include_self: bool = True) -> Any:
     """
     size = x._data.size
     zeros = src._data == 0 if src._node is not None else None
-    if zeros is None or not bool(zeros.any()):
+    if zeros is None or not may_hold(module_of(zeros), zeros):
         product = gates.scatter_prod(src, places, size=size)
     else:
         counts = add_at(module_of(places), size, places, zeros.astype(int64).reshape(-1, 1))

@@ -17,6 +17,7 @@ from tapegrad.autograd.errors import ArgumentError, DtypeError, PositionError, S
 from tapegrad.autograd.gates import indexing as gates
 from tapegrad.autograd.gates.shape import reshape as reshape_gate
 from tapegrad.autograd.records import Variable
+from tapegrad.kernels.positions import flat as flat_positions
 
 from . import combining
 from .arguments import check_tensor, normalize_dim, numpy_names, on_its_gpu, same_device
@@ -133,7 +134,7 @@ class _Flat:
         if positions.shape != given:
             part = src[tuple(slice(n) for n in positions.shape)] if given else src
             self.src = reshape(part, (-1,))
-        flat = gates.flat_positions(xp, positions, dim, self.sizes)
+        flat = flat_positions(xp, positions, dim, self.sizes)
         if flat.ndim < 2:  # the user's own, who may change it
             flat = xp.array(flat, copy=True)
         self.places = flat.reshape(-1)

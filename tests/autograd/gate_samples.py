@@ -218,6 +218,7 @@ SAMPLES: list[Sample] = [
     Sample("standardize", ((3, 2, 2), *[(1, 2, 1)] * 4), {"eps": 0.1}, positive=True),
     Sample("standardize", ((3, 2), (2,), (2,), 1.0, 0.0), {"eps": 0.1}, positive=True),
     Sample("embedding", ((4, 2),), {"positions": ROWS, "padding": None, "counts": None}),
+    Sample("embedding_gradient", ((2, 3, 2),), {"positions": ROWS, "padding": 1, "rows": 4}),
     Sample("var", ((2, 3, 2),), {"dims": (0, 2), "keepdim": False, "correction": 1}),
     Sample("var", ((2, 3),), {"dims": (1,), "keepdim": True, "correction": 0.5}),
     Sample("prod", ((2, 3),), {"dim": 1, "keepdim": False}),

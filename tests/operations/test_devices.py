@@ -94,8 +94,6 @@ WAITS = {
     "nn.functional.one_hot": "the largest decides how many columns there are, if nobody says",
     "nn.functional.embedding_bag": "rows that padding_idx leaves out are taken out",
     "nn.functional.ctc_loss": "the lengths of the sequences decide how far it runs",
-    "index_reduce": "it goes on as long as a position repeats",
-    "scatter_reduce": "it goes on as long as a position repeats",
     "allclose": AN_ANSWER,
     "equal": AN_ANSWER,
     "narrow": WHAT_THE_HOST_TAKES,
