@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from tapegrad.autograd.arrays import module_of
 from tapegrad.autograd.engine import Gate, array_of
 from tapegrad.autograd.records import Node
-from tapegrad.kernels import lapack
+from tapegrad.kernels import lapack, products
 
 from .diagonals import diagonal
 from .factorizations import column, row, svd, with_diagonal
@@ -75,7 +75,8 @@ class Cofactors(Gate):
         if bool((value != 0).all()):
             return value * xp.swapaxes(lapack.inverse(xp, x), -1, -2)
         u, s, vt = lapack.svd(xp, x, full=False)
-        return xp.matmul(u * row(products_of_others(s, s.ndim - 1)) * _orientation(u, vt), vt)
+        scaled = u * row(products_of_others(s, s.ndim - 1)) * _orientation(u, vt)
+        return products.matmul(xp, scaled, vt)
 
     def backward(self, node: Node, grad: Any, out: Any, x: Any) -> Any:
         if _is_regular(array_of(x)):

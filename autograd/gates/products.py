@@ -1,28 +1,27 @@
-"""Products of matrices and vectors. Half types are multiplied in float32, as BLAS can."""
+"""Products of matrices and vectors; `kernels/products.py` multiplies."""
 
 from __future__ import annotations
 
 import math
 from typing import Any, ClassVar
 
-from tapegrad.autograd.arrays import HALVES, float32
 from tapegrad.autograd.engine import BinaryGate, Gate
 from tapegrad.autograd.records import Node
+from tapegrad.kernels import products
 
 from .reductions import sum_
 from .selection import where
 from .shape import permute, reshape
 
 
-def _multiply(xp: Any, x: Any, y: Any) -> Any:
-    if x.dtype in HALVES:
-        return xp.matmul(x.astype(float32), y.astype(float32)).astype(x.dtype)
-    return xp.matmul(x, y)
-
-
 def swap(x: Any) -> Any:
     """The last two dimensions exchanged."""
     return permute(x, dims=(*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
+
+
+def _rows(x: Any) -> Any:
+    """A stack of matrices as one, of the rows of all."""
+    return reshape(x, shape=(math.prod(x.shape[:-1]), x.shape[-1]))
 
 
 class Matmul(BinaryGate):
@@ -35,11 +34,14 @@ class Matmul(BinaryGate):
     quiet: ClassVar = "arrays"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
-        return _multiply(xp, x, y)
+        return products.matmul(xp, x, y)
 
     def backward(self, node: Node, grad: Any, out: None, x: Any, y: Any) -> Any:
         wants_x, wants_y = node.inputs
-        return wants_x and matmul(grad, swap(y)), wants_y and matmul(swap(x), grad)
+        to_x = wants_x and matmul(grad, swap(y))
+        if wants_y and len(wants_y.shape) == 2 < x.ndim:
+            x, grad = _rows(x), _rows(grad)  # one product adds up what a stack of them would
+        return to_x, wants_y and matmul(swap(x), grad)
 
 
 class Linear(Gate):
@@ -50,17 +52,13 @@ class Linear(Gate):
     quiet: ClassVar = "arrays"
 
     def forward(self, xp: Any, x: Any, weight: Any, bias: Any) -> Any:
-        product = _multiply(xp, x, weight.T)
-        if bias is not None:
-            product += bias
-        return product
+        return products.linear(xp, x, weight, bias)
 
     def backward(self, node: Node, grad: Any, out: None, x: Any, weight: Any, bias: None) -> Any:
         wants_x, wants_weight, wants_bias = node.inputs
         to_x = wants_x and matmul(grad, weight)
-        count = math.prod(grad.shape[:-1])
-        rows = reshape(grad, shape=(count, grad.shape[-1]))
-        to_weight = wants_weight and matmul(swap(rows), reshape(x, shape=(count, x.shape[-1])))
+        rows = _rows(grad)
+        to_weight = wants_weight and matmul(swap(rows), _rows(x))
         return to_x, to_weight, wants_bias and sum_(rows, dims=(0,), keepdim=False)
 
 
@@ -90,7 +88,7 @@ class Cdist(Gate):
     quiet: ClassVar = "arrays"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
-        out = xp.matmul(x, xp.swapaxes(y, -1, -2))
+        out = products.matmul(xp, x, xp.swapaxes(y, -1, -2))
         out *= -2
         out += xp.sum(x * x, axis=-1, keepdims=True)
         out += xp.sum(y * y, axis=-1)[..., None, :]

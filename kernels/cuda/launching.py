@@ -23,6 +23,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any, Protocol
 
 from tapegrad.kernels.cuda import compiling
+from tapegrad.kernels.cuda.libraries import Blas, Cublas, RecordingBlas
 
 Dim3 = tuple[int, int, int]
 Launch = Callable[..., None]
@@ -179,6 +180,10 @@ class Backend(Protocol):
         """`size` bytes that kernels and the host both read and write, as a writable buffer."""
         ...
 
+    def blas(self) -> Blas:
+        """What multiplies matrices on the current device."""
+        ...
+
 
 _backend: Backend | None = None
 _making = threading.Lock()
@@ -233,6 +238,9 @@ class RecordingBackend:
     def host_memory(self, size: int) -> Any:
         return self.inner.host_memory(size)
 
+    def blas(self) -> Blas:
+        return RecordingBlas(self.inner.blas(), self.launches.append)
+
 
 class CupyBackend:
     """Launches on the current device and stream of CuPy, through the driver."""
@@ -244,6 +252,7 @@ class CupyBackend:
         self._driver, self._runtime = driver, runtime
         self._stream = cupy.cuda.get_current_stream
         self._pinned = cupy.cuda.alloc_pinned_memory
+        self._blas: Blas | None = None
         self._modules: dict[tuple[str, str, int], tuple[int, str]] = {}
         self._loading = threading.Lock()
 
@@ -276,6 +285,11 @@ class CupyBackend:
     def host_memory(self, size: int) -> Any:
         # Page-locked memory has the same address on the host and on every device.
         return self._pinned(size)
+
+    def blas(self) -> Blas:
+        if self._blas is None:
+            self._blas = Cublas()
+        return self._blas
 
     def _function(self, kernel: Kernel, device: int, shared: int) -> int:
         """The handle of `kernel` on `device`, which is current."""

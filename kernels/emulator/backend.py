@@ -6,6 +6,7 @@ import ctypes
 import threading
 from typing import TYPE_CHECKING, Any
 
+from tapegrad.kernels.emulator.blas import EmulatedBlas
 from tapegrad.kernels.emulator.module import Dim3, EmulatedModule
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ class EmulatedBackend:
 
     def __init__(self, order: int = 0) -> None:
         self.order = order
+        self._blas = EmulatedBlas()
 
     def prepare(self, kernel: Kernel, grid: Dim3, block: Dim3, shared: int) -> Run:
         """A function that launches `kernel` with the argument block at an address."""
@@ -44,6 +46,10 @@ class EmulatedBackend:
     def host_memory(self, size: int) -> Any:
         """Memory of the process, which is the kernels' memory too."""
         return (ctypes.c_char * size)()
+
+    def blas(self) -> EmulatedBlas:
+        """cuBLAS, computed by NumPy."""
+        return self._blas
 
 
 def _module(kernel: Kernel) -> EmulatedModule:

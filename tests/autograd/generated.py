@@ -21,6 +21,7 @@ from tapegrad.autograd.arrays import FLOATS, bfloat16, float16, float32, float64
 from tapegrad.autograd.engine import Gate
 from tapegrad.autograd.records import Variable
 from tapegrad.kernels.cuda.launching import Kernel, Run, use_backend
+from tapegrad.kernels.emulator.blas import EmulatedBlas
 
 ROWS, COLUMNS = 4, 16  # a row is whole accesses of 16 bytes at every dtype
 
@@ -44,6 +45,9 @@ class Collecting:
 
     def host_memory(self, size: int) -> bytearray:
         return bytearray(size)
+
+    def blas(self) -> EmulatedBlas:
+        return EmulatedBlas()
 
 
 @contextlib.contextmanager

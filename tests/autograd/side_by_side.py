@@ -47,6 +47,9 @@ class SideBySide:
     def host_memory(self, size):
         return self.tested.host_memory(size)
 
+    def blas(self):
+        return self.tested.blas()
+
 
 def write(memory, values):
     for part, value in zip(memory, values, strict=True):

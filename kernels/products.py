@@ -1,0 +1,53 @@
+"""Products of matrices of raw arrays: NumPy's on a CPU, cuBLAS's on a GPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from .cuda import products as on_gpu
+
+Array = Any
+
+_HALVES = {np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16)}
+
+
+def matmul(xp: Any, a: Array, b: Array) -> Array:
+    """The product of matrices, or of stacks of them that broadcast; half types add in float32.
+
+    Args:
+        xp: NumPy or CuPy.
+        a: (..., m, k).
+        b: (..., k, n), of the same dtype.
+
+    >>> matmul(np, np.ones((5, 2, 3)), np.ones((3, 4))).shape
+    (5, 2, 4)
+    """
+    if xp is not np:
+        return on_gpu.matmul(xp, a, b)
+    if a.dtype in _HALVES:
+        return np.matmul(a.astype(np.float32), b.astype(np.float32)).astype(a.dtype)
+    return np.matmul(a, b)
+
+
+def linear(xp: Any, x: Array, weight: Array, bias: Array | None) -> Array:
+    """x W^T + b.
+
+    Args:
+        xp: NumPy or CuPy.
+        x: (..., k).
+        weight: (n, k).
+        bias: (n,), or None.
+
+    >>> linear(np, np.ones((2, 3)), np.ones((4, 3)), np.ones(4))[0]
+    array([4., 4., 4., 4.])
+    """
+    if xp is np and x.dtype not in _HALVES:
+        product = np.matmul(x, weight.T)
+    else:
+        product = matmul(xp, x, weight.T)
+    if bias is not None:
+        product += bias
+    return product

@@ -1,0 +1,273 @@
+"""Products of matrices on a GPU against NumPy in float64: every layout, type and rank."""
+
+import itertools
+
+import numpy as np
+import pytest
+from recording import record
+
+import tapegrad as tg
+from tapegrad.autograd.arrays import bfloat16
+from tapegrad.kernels.cuda import blas
+from tapegrad.kernels.cuda.launching import use_backend
+from tapegrad.kernels.cuda.products import matmul
+from tapegrad.kernels.emulator import EmulatedBackend, EmulatorError
+from tapegrad.kernels.emulator.blas import EmulatedBlas
+
+TOLERANCE = {"float64": 1e-12, "float32": 1e-5, "float16": 1e-2, "bfloat16": 1e-2}
+DTYPES = pytest.mark.parametrize(
+    "dtype", [np.float32, np.float64, np.float16, bfloat16], ids=lambda d: np.dtype(d).name
+)
+WHOLE = ["bool", "uint8", "int8", "int16", "int32", "int64"]
+
+
+def drawn(shape, dtype=np.float32, seed=0):
+    found = np.random.default_rng(seed).standard_normal(shape)
+    return (found if np.dtype(dtype).kind in "fV" else 10 * found).astype(dtype)
+
+
+def check(xp, a, b, tolerance=None):
+    """The product of two arrays on the device."""
+    out = matmul(xp, a, b)
+    exact = np.matmul(a.get().astype(np.float64), b.get().astype(np.float64))
+    assert (out.dtype, out.shape) == (a.dtype, exact.shape)
+    assert out.flags.c_contiguous
+    tolerance = tolerance or TOLERANCE[a.dtype.name]
+    scale = np.abs(exact).max(initial=1)
+    np.testing.assert_allclose(out.get().astype(np.float64), exact, 0, tolerance * scale)
+
+
+def calls_of(xp, a, b):
+    """Which functions a product calls."""
+    with record() as found:
+        matmul(xp, a, b)
+    return found.launches
+
+
+def views(xp, shape, dtype=np.float32, seed=0):
+    """Arrays of a shape in every layout of matrices, by name."""
+    *lead, rows, columns = shape
+
+    def of(*size):
+        return xp.asarray(drawn((*lead, *size), dtype, seed))
+
+    yield "in rows", of(rows, columns)
+    yield "transposed", of(columns, rows).swapaxes(-1, -2)
+    yield "in wider rows", of(rows, columns + 3)[..., 1:-2]
+    yield "in longer columns", of(columns, rows + 2).swapaxes(-1, -2)[..., 2:, :]
+    yield "every other row", of(2 * rows, columns)[..., ::2, :]
+    yield "every other column", of(rows, 2 * columns)[..., ::2]
+    yield "both with gaps", of(2 * rows, 3 * columns)[..., ::2, ::3]
+    yield "upside down", of(rows, columns)[..., ::-1, :]
+    yield "one row repeated", xp.broadcast_to(of(1, columns), (*lead, rows, columns))
+
+
+COPIED = {"both with gaps", "upside down", "one row repeated"}
+
+
+@DTYPES
+def test_any_layouts_of_two_matrices(gpu, dtype):
+    for m, k, n in ((3, 5, 4), (1, 7, 2), (6, 1, 3), (2, 8, 1), (1, 1, 1), (1, 9, 1)):
+        for (_, a), (_, b) in itertools.product(
+            views(gpu, (m, k), dtype), views(gpu, (k, n), dtype, 1)
+        ):
+            check(gpu, a, b)
+
+
+@pytest.mark.parametrize("lead", [(4,), (2, 3)], ids=str)
+def test_any_layouts_of_stacks(gpu, lead):
+    for (_, a), (_, b) in itertools.product(
+        views(gpu, (*lead, 3, 5)), views(gpu, (*lead, 5, 2), seed=1)
+    ):
+        check(gpu, a, b)
+
+
+def test_only_what_blas_has_no_words_for_is_copied(gpu):
+    for (how, a), (_, b) in itertools.product(views(gpu, (3, 5)), views(gpu, (5, 4))):
+        plan = blas.product_plan(a.shape, a.strides, b.shape, b.strides, 4)
+        # A column with gaps between its elements is a matrix of one column all the same.
+        assert plan.copied[0] == (how in COPIED or how == "every other column"), how
+    for (how, a), (_, b) in itertools.product(views(gpu, (4, 3, 5)), views(gpu, (4, 5, 2))):
+        plan = blas.product_plan(a.shape, a.strides, b.shape, b.strides, 4)
+        assert plan.copied[0] == (how in COPIED or how == "every other column"), how
+
+
+def test_vectors_with_gaps_are_not_copied(gpu):
+    a, b = gpu.asarray(drawn((12, 5))), gpu.asarray(drawn((12, 7)))
+    column, row = a[::2, 2:3], b.T[3:4, ::2]
+    for x, y in ((row, column), (column, row), (column.T, row.T)):
+        check(gpu, x, y)
+        assert calls_of(gpu, x, y) == ["gemmEx"]
+
+
+def test_leading_dimensions_are_rows_of_one_product(gpu):
+    weight = gpu.asarray(drawn((5, 6), seed=1))
+    x = gpu.asarray(drawn((2, 3, 4, 5)))
+    for a, b in (
+        (x, weight),
+        (x, gpu.asarray(drawn((6, 5))).T),
+        (x[:, :, :1], weight),
+        (gpu.asarray(drawn((2, 3, 4, 7)))[..., 1:6], weight),
+        (x, gpu.asarray(drawn((2, 1, 1, 5, 6)))[:1, 0]),
+    ):
+        check(gpu, a, b)
+        assert calls_of(gpu, a, b) == ["gemmEx"]
+
+
+def test_rows_that_do_not_go_on_evenly_are_a_stack(gpu):
+    x, weight = gpu.asarray(drawn((3, 2, 5))), gpu.asarray(drawn((5, 6), seed=1))
+    for a in (x.swapaxes(0, 1), gpu.asarray(drawn((2, 4, 5)))[:, 1:]):
+        check(gpu, a, weight)
+        assert calls_of(gpu, a, weight) == ["gemmStridedBatchedEx"]
+
+
+def test_stacks_broadcast_without_copies(gpu):
+    for first, second in (
+        ((4,), ()),
+        ((), (4,)),
+        ((2, 3), (3,)),
+        ((2, 1), (1, 3)),
+        ((2, 3), (2, 1)),
+        ((1, 3), (2, 3)),
+        ((2, 1, 4), (3, 1)),
+    ):
+        a = gpu.asarray(drawn((*first, 3, 5)))
+        b = gpu.asarray(drawn((*second, 5, 2), seed=1))
+        check(gpu, a, b)
+        check(gpu, a[..., :1, :], b)
+        whole = np.broadcast_shapes(first, second)
+        check(gpu, gpu.broadcast_to(a[..., :1, :], (2, *whole, 1, 5)), b)
+        assert set(calls_of(gpu, a, b)) <= {"gemmEx", "gemmStridedBatchedEx"}
+
+
+def test_grouped_queries_of_one_key_are_one_product(gpu):
+    queries = gpu.asarray(drawn((2, 3, 4, 5, 6)))  # of 4 heads that share a key
+    keys = gpu.asarray(drawn((2, 3, 1, 7, 6), seed=1)).swapaxes(-1, -2)
+    check(gpu, queries, keys)
+    plan = blas.product_plan(queries.shape, queries.strides, keys.shape, keys.strides, 4)
+    assert (plan.length, [call.m for call in plan.calls]) == (6, [20])
+
+
+def test_heads_of_few_sequences_are_a_call_each_and_else_copied(gpu):
+    for sequences, copies in ((3, 0), (9, 2)):
+        heads = [
+            gpu.asarray(drawn((sequences, 6, 8, 5), seed=seed)).transpose(0, 2, 1, 3)
+            for seed in range(2)
+        ]
+        queries, keys = heads[0], heads[1].swapaxes(-1, -2)
+        check(gpu, queries, keys)
+        calls = calls_of(gpu, queries, keys)
+        assert calls.count("gemmStridedBatchedEx") == (1 if copies else sequences)
+        assert len(calls) == calls.count("gemmStridedBatchedEx") + copies
+
+
+def test_windows_that_overlap(gpu):
+    line = gpu.asarray(drawn((20,)))
+    windows = gpu.lib.stride_tricks.as_strided(line, (9, 4), (8, 4))
+    check(gpu, windows, gpu.asarray(drawn((4, 3), seed=1)))
+    check(gpu, windows.T, gpu.asarray(drawn((9, 3), seed=1)))
+
+
+def test_nothing_to_multiply(gpu):
+    for a, b in (
+        ((0, 3), (3, 2)),
+        ((2, 0), (0, 3)),
+        ((2, 3), (3, 0)),
+        ((0, 2, 3), (3, 4)),
+        ((3, 2, 0), (3, 0, 4)),
+    ):
+        for dtype in (np.float32, bfloat16, np.int64):
+            x, y = gpu.asarray(drawn(a, dtype)), gpu.asarray(drawn(b, dtype))
+            out = matmul(gpu, x, y)
+            np.testing.assert_array_equal(out.get(), np.zeros(np.matmul(x.host, y.host).shape))
+
+
+def test_half_types_are_added_in_float32(gpu):
+    for dtype in (np.float16, bfloat16):
+        ones = gpu.asarray(np.ones((1, 5000), dtype))
+        assert float(matmul(gpu, ones, ones.T).get()[0, 0]) == np.float32(5000).astype(dtype)
+
+
+def test_sizes_that_are_no_int_are_parts(gpu, monkeypatch):
+    monkeypatch.setattr(blas, "_MOST", 4)
+    blas.product_plan.cache_clear()
+    a, b = gpu.asarray(drawn((9, 4))), gpu.asarray(drawn((4, 3)))
+    check(gpu, a, b)
+    assert calls_of(gpu, a, b) == ["gemmEx"] * 3
+    check(gpu, gpu.asarray(drawn((2, 11))), gpu.asarray(drawn((11, 3))))
+    with pytest.raises(ValueError, match="5 columns of 4 products are more than BLAS takes"):
+        matmul(gpu, a, gpu.asarray(drawn((4, 5))))
+    blas.product_plan.cache_clear()
+
+
+@pytest.fixture
+def tf32():
+    tg.set_float32_matmul_precision("high")
+    yield
+    tg.set_float32_matmul_precision("highest")
+
+
+def test_tf32_keeps_ten_bits_where_it_is_asked_for(gpu, tf32):
+    a, b = gpu.asarray(drawn((30, 40))), gpu.asarray(drawn((40, 20), seed=1))
+    check(gpu, a, b, tolerance=1e-3)
+    with pytest.raises(AssertionError):
+        check(gpu, a, b)
+    for dtype in (np.float64, np.float16):
+        check(gpu, a.astype(dtype), b.astype(dtype))
+
+
+def test_what_cublas_does_not_take_is_refused_by_the_stand_in():
+    library, x = EmulatedBlas(), drawn((4, 4))
+    one, zero, at = blas.ONE[x.dtype], blas.ZERO[x.dtype], x.ctypes.data
+
+    def call(lda=4, op=0, compute=blas.COMPUTE_32, kind=blas.FLOAT32, at=at):
+        library.gemmEx(1, op, 0, 4, 4, 4, one, at, kind, lda, at, 0, 4, zero, at, 0, 4, compute, -1)
+
+    call()
+    for wrong in ({"lda": 3}, {"op": 3}, {"compute": 70}, {"kind": 2}, {"at": at + 1}):
+        with pytest.raises(EmulatorError, match="cuBLAS does not take"):
+            call(**wrong)
+
+
+@pytest.mark.parametrize("dtype", WHOLE)
+def test_whole_numbers_wrap_around_and_booleans_are_or(emulated, dtype):
+    xp = emulated
+    for a, b in (
+        ((3, 5), (5, 4)),
+        ((17, 33), (33, 18)),
+        ((2, 1, 3, 4), (3, 4, 2)),
+        ((1, 0), (0, 2)),
+    ):
+        x, y = xp.asarray(drawn(a, dtype)), xp.asarray(drawn(b, dtype, 1))
+        np.testing.assert_array_equal(matmul(xp, x, y).get(), np.matmul(x.get(), y.get()))
+
+
+def test_views_of_whole_numbers(emulated):
+    xp = emulated
+    for (_, a), (_, b) in itertools.product(
+        views(xp, (2, 3, 5), np.int32), views(xp, (2, 5, 4), np.int32, 1)
+    ):
+        np.testing.assert_array_equal(matmul(xp, a, b).get(), np.matmul(a.get(), b.get()))
+
+
+def test_whole_numbers_in_stacks_of_many_dimensions(gpu):
+    a = gpu.asarray(drawn((2, 1) * 5 + (1, 2), np.int32))
+    b = gpu.asarray(drawn((1, 2) * 5 + (2, 1), np.int32))
+    np.testing.assert_array_equal(matmul(gpu, a, b).get(), np.matmul(a.host, b.host))
+
+
+def test_gradients_of_a_layer_are_one_product_each(recording):
+    tg.manual_seed(0)
+    x = tg.randn(2, 3, 4, device="cuda", requires_grad=True)
+    weight = tg.randn(5, 4, device="cuda", requires_grad=True)
+    grad = tg.ones(2, 3, 5, device="cuda")
+    for product in (lambda: tg.linear(x, weight), lambda: x @ weight.T):
+        recording.clear()
+        product().backward(grad)
+        assert recording.launches.count("gemmEx") == 3
+        assert "gemmStridedBatchedEx" not in recording.launches
+
+
+def test_products_of_the_emulator_are_found_by_the_back_end():
+    with use_backend(EmulatedBackend()) as backend:
+        assert backend.blas() is backend.blas()
