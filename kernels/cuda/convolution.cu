@@ -1,0 +1,227 @@
+// Convolution as a product of matrices that are never made: implicit GEMM.
+//
+// Forward and data gradient: a row of the matrix A is a place written (of all images), a column a tap
+// of the kernel with a channel; `Images` copies the tile that is wanted from the images, where the
+// windows meet them, into shared memory. B is the filters.
+//
+// A tile is copied V elements at a time, beside the multiplication of those before it. V > 1 wants
+// channels that are neighbours, and multiples of V; then neighbouring threads take neighbouring
+// channels. With V = 1 they take neighbouring places, as planes of images lie in memory.
+#include "copies.cuh"
+#include "tiles.cuh"
+#include "windows.cuh"
+
+// Copies V elements that lie together; zeros if not `wanted`.
+template <int V, class T>
+__device__ __forceinline__ void copy(T* to, const T* from, bool wanted) {
+    if constexpr (V * sizeof(T) >= 4)
+        copy_async<V * sizeof(T)>(to, from, wanted);
+    else
+        *to = wanted ? *from : T{};
+}
+
+// Which tile a block has: neighbouring blocks share the rows, which are more to read.
+struct Share {
+    int number;  // of the class and group
+    long long first_row;
+    int first_column;
+    __device__ __forceinline__ Share(long long rows, int columns, int BM, int BN) {
+        const int across = (columns + BN - 1) / BN;
+        const int down = (int)((rows + BM - 1) / BM);
+        const int block = blockIdx.x / across;
+        first_column = (int)(blockIdx.x % across) * BN;
+        first_row = (long long)(block % down) * BM;
+        number = block / down;
+    }
+};
+
+// The depth of the product, as a walk over the channels and taps of a class. Where V channels are
+// read at once these are innermost, else the taps are, as they are in filters (O, C, *kernel).
+template <int V> struct Depth {
+    static constexpr int CHANNEL = V > 1 ? 0 : 3;
+    static __device__ __forceinline__ int tap(int d) { return AXES - d - (V > 1 ? 0 : 1); }
+    static __device__ __forceinline__ Odometer walk(const Windows& w, const Class& of, int start,
+                                                    int distance) {
+        const int t0 = max(of.axes[0].taps, 1), t1 = max(of.axes[1].taps, 1),
+                  t2 = max(of.axes[2].taps, 1), channels = max(w.channels, 1);
+        if constexpr (V > 1) return Odometer(channels, t2, t1, t0, start, distance);
+        return Odometer(t2, t1, t0, channels, start, distance);
+    }
+};
+
+// Copies the rows of A, tile by tile. With V > 1 a thread has a pack of channels of several rows,
+// else one row, of which it takes several steps of the depth.
+template <class Tile, int V> struct Images {
+    using T = typename Tile::Element;
+    static constexpr int PER_ROW = V > 1 ? Tile::BK / V : Tile::THREADS / Tile::BM;
+    static constexpr int APART = Tile::THREADS / PER_ROW;  // from row to row of a thread
+    static constexpr int ROWS = Tile::BM / APART, STEPS = V > 1 ? 1 : Tile::BK / PER_ROW;
+
+    const T* x;
+    long long read[ROWS], tap_read[AXES];
+    int at[ROWS][AXES], tap_move[AXES];
+    Odometer walk;
+    int row, column;
+
+    __device__ __forceinline__ Images(const T* x, const Windows& w, const Class& of,
+                                      const Row* rows)
+        : x(x) {
+        row = V > 1 ? threadIdx.x / PER_ROW : threadIdx.x % Tile::BM;
+        column = V > 1 ? threadIdx.x % PER_ROW * V : threadIdx.x / Tile::BM;
+        walk = Depth<V>::walk(w, of, column, V > 1 ? Tile::BK : PER_ROW);
+#pragma unroll
+        for (int d = 0; d < AXES; d++) {
+            tap_move[d] = of.axes[d].tap_move;
+            tap_read[d] = tap_move[d] * w.step[d];
+        }
+#pragma unroll
+        for (int i = 0; i < ROWS; i++) {
+            const Row& from = rows[row + i * APART];
+            read[i] = from.read;
+#pragma unroll
+            for (int d = 0; d < AXES; d++)  // a row beyond the last is never inside
+                at[i][d] = from.write < 0 ? -(1 << 30) : from.at[d];
+        }
+    }
+    __device__ __forceinline__ void load(typename Tile::Stage& to, const Windows& w) {
+#pragma unroll
+        for (int step = 0; step < STEPS; step++) {
+            long long from = walk.at[Depth<V>::CHANNEL] * w.channel_step;
+            int moved[AXES];
+#pragma unroll
+            for (int d = 0; d < AXES; d++) {
+                const int tap = walk.at[Depth<V>::tap(d)];
+                moved[d] = tap * tap_move[d];
+                from += tap * tap_read[d];
+            }
+#pragma unroll
+            for (int i = 0; i < ROWS; i++) {
+                bool wanted = walk.inside();
+#pragma unroll
+                for (int d = 0; d < AXES; d++)
+                    wanted = wanted && (unsigned)(at[i][d] + moved[d]) < (unsigned)w.size[d];
+                copy<V>(to.a.at(row + i * APART, column + step * PER_ROW),
+                        x + (wanted ? read[i] + from : 0), wanted);
+            }
+            walk.advance();
+        }
+    }
+};
+
+// Copies the rows of B: neighbouring threads take neighbouring parts of a filter.
+template <class Tile, int V> struct Filters {
+    using T = typename Tile::Element;
+    static constexpr int PER_ROW = Tile::BK / V, APART = Tile::THREADS / PER_ROW;
+    static constexpr int ROWS = Tile::BN / APART;
+
+    const T* filter;
+    long long tap_step[AXES];
+    Odometer walk;
+    int row, column, rows;
+
+    __device__ __forceinline__ Filters(const T* weight, const Windows& w, const Class& of,
+                                       int first_column) {
+        row = threadIdx.x / PER_ROW;
+        column = threadIdx.x % PER_ROW * V;
+        rows = w.outputs - first_column;
+        filter = weight + of.group * w.weight_group + (first_column + row) * w.weight_output;
+        walk = Depth<V>::walk(w, of, column, Tile::BK);
+#pragma unroll
+        for (int d = 0; d < AXES; d++) {
+            tap_step[d] = of.axes[d].tap_step * w.weight_step[d];
+            filter += of.axes[d].first_tap * w.weight_step[d];
+        }
+    }
+    __device__ __forceinline__ void load(typename Tile::Stage& to, const T* weight,
+                                         const Windows& w) {
+        const T* from = filter + walk.at[Depth<V>::CHANNEL] * w.weight_channel;
+#pragma unroll
+        for (int d = 0; d < AXES; d++) from += walk.at[Depth<V>::tap(d)] * tap_step[d];
+#pragma unroll
+        for (int i = 0; i < ROWS; i++) {
+            const bool wanted = walk.inside() && row + i * APART < rows;
+            copy<V>(to.b.at(row + i * APART, column),
+                    wanted ? from + i * APART * w.weight_output : weight, wanted);
+        }
+        walk.advance();
+    }
+};
+
+// Multiplies tiles while the next ones are copied: `load` copies one, `depths` times in all.
+template <class Tile, class Load>
+__device__ __forceinline__ void multiply_all(typename Tile::Sums& sums,
+                                             typename Tile::Stage* stages, int depths, Load load) {
+    for (int k = 0; k < Tile::STAGES - 1; k++) {
+        if (k < depths) load(stages[k]);
+        commit_copies();
+    }
+    int now = 0, next = Tile::STAGES - 1;
+    for (int k = 0; k < depths; k++) {
+        wait_copies<Tile::STAGES - 2>();
+        __syncthreads();  // all have their part of this stage, and are done with the one before it
+        if (k + Tile::STAGES - 1 < depths) load(stages[next]);
+        commit_copies();
+        Tile::multiply(sums, stages[now]);
+        now = now + 1 == Tile::STAGES ? 0 : now + 1;
+        next = next + 1 == Tile::STAGES ? 0 : next + 1;
+    }
+}
+
+// Writes the sums of a block with the bias added, and without what is negative if so asked.
+template <class Tile>
+__device__ __forceinline__ void write_sums(typename Tile::Sums& sums, const Row* rows,
+                                           int first_column, const typename Tile::Element* bias,
+                                           typename Tile::Element* y, const Windows& w, int group) {
+    using T = typename Tile::Element;
+    Tile::each(sums, [&](int row, int column, auto& values) {
+        constexpr int W = sizeof(values) / sizeof(typename Tile::Sum);
+        const long long to = rows[row].write;
+        column += first_column;
+        if (to < 0 || column >= w.outputs) return;
+#pragma unroll
+        for (int v = 0; v < W; v++) {
+            if (bias && column + v < w.outputs)
+                values[v] += load(bias[group * w.outputs + column + v]);
+            if (w.relu) values[v] = values[v] < 0 ? 0 : values[v];  // NaN stays
+        }
+        if (W == 2 && w.pairs) {
+            const Pack<T, 2> pair{{store<T>(values[0]), store<T>(values[W - 1])}};
+            *reinterpret_cast<Pack<T, 2>*>(y + to + column) = pair;
+            return;
+        }
+#pragma unroll
+        for (int v = 0; v < W; v++)
+            if (column + v < w.outputs) y[to + (column + v) * w.out_channel] = store<T>(values[v]);
+    });
+}
+
+// y = x * weight + bias, or the gradient of that to x. Dynamic shared memory holds the stages of the
+// tile, and its rows after them.
+template <class Tile, int V>
+__global__ void __launch_bounds__(Tile::THREADS)
+    convolve(const typename Tile::Element* x, const typename Tile::Element* weight,
+             const typename Tile::Element* bias, typename Tile::Element* y, const Windows w,
+             const long long most_rows) {
+    extern __shared__ __align__(16) unsigned char memory[];
+    auto* stages = reinterpret_cast<typename Tile::Stage*>(memory);
+    Row* rows = reinterpret_cast<Row*>(stages + Tile::STAGES);
+    const Share share(most_rows, w.outputs, Tile::BM, Tile::BN);
+    const Class of(w, share.number);
+    if (share.first_row >= of.rows) return;
+    for (int i = threadIdx.x; i < Tile::BM; i += Tile::THREADS)
+        rows[i] = Row(w, of, share.first_row + i);
+    __syncthreads();
+    Images<Tile, V> images(x, w, of, rows);
+    Filters<Tile, V> filters(weight, w, of, share.first_column);
+    const int depths = (int)(((long long)w.channels * of.taps + Tile::BK - 1) / Tile::BK);
+    typename Tile::Sums sums{};
+    multiply_all<Tile>(sums, stages, depths, [&](typename Tile::Stage& stage) {
+        images.load(stage, w);
+        filters.load(stage, weight, w);
+    });
+    write_sums<Tile>(sums, rows, share.first_column, bias, y, w, of.group);
+}
+
+// The names by which the host asks for tiles.
+template <class T, int SIZE> using FmaDeep = Fma<T, SIZE, SIZE, DEEP>;
+template <class T, int SIZE> using FmaWide = Fma<T, SIZE, SIZE, WIDE>;

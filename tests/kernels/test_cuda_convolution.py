@@ -1,0 +1,155 @@
+"""Convolution on a GPU against NumPy in float64: any window and layout, bias, groups, no places."""
+
+import numpy as np
+import pytest
+from recording import record
+
+from tapegrad.autograd.arrays import bfloat16
+from tapegrad.kernels import convolution
+from tapegrad.kernels.cuda import convolution as on_gpu
+from tapegrad.kernels.cuda.convolution import Window
+from tapegrad.kernels.strides import is_channels_last
+
+TOLERANCE = {"float64": 1e-12, "float32": 1e-5, "float16": 1e-2, "bfloat16": 1e-2}
+DTYPES = [np.float32, np.float64, np.float16, bfloat16]
+NAMES = pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: np.dtype(d).name)
+ONE, NONE = (1, 1), (0, 0)
+
+# The size of images, then kernel, stride, padding, dilation and groups; ragged on purpose.
+CASES = [
+    ((5, 7), (3, 3), ONE, NONE, ONE, 1),
+    ((6, 5), (2, 3), (2, 1), (0, 1), ONE, 2),
+    ((9, 8), (2, 3), (3, 2), (2, 3), (2, 1), 2),
+    ((8, 9), (3, 3), ONE, (2, 2), (2, 2), 1),
+    ((7, 6), (3, 2), (4, 2), (0, 1), (3, 4), 1),
+    ((5, 4), (1, 1), (2, 2), (1, 1), ONE, 1),
+    ((3, 3), (2, 2), ONE, (3, 4), ONE, 1),
+    ((7,), (3,), (1,), (2,), (2,), 1),
+    ((7,), (2,), (3,), (1,), (1,), 2),
+    ((3, 4, 5), (2, 2, 3), (1, 1, 1), (1, 0, 2), (2, 1, 1), 1),
+    ((3, 5, 4), (2, 1, 3), (2, 1, 1), (0, 1, 1), (1, 2, 1), 2),
+]
+WINDOWS = pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c[0]}-{c[1]}".replace(" ", ""))
+PLAIN = ((9, 8), (3, 3), (2, 1), (1, 1), ONE, 1)
+
+
+def drawn(shape, dtype, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+
+
+def placed(xp, values, last):
+    """An array on the GPU, with its channels next to each other or not."""
+    if not last:
+        return xp.asarray(values)
+    order = (0, *range(2, values.ndim), 1)
+    back = (0, values.ndim - 1, *range(1, values.ndim - 1))
+    return xp.asarray(np.ascontiguousarray(values.transpose(order))).transpose(back)
+
+
+def agree(found, exact, dtype):
+    """Whether the errors are small beside the largest value, and nothing is left unwritten."""
+    values, tolerance = found.get().astype(np.float64), TOLERANCE[np.dtype(dtype).name]
+    assert (found.dtype, found.shape) == (dtype, exact.shape)
+    np.testing.assert_allclose(values, exact, 0, tolerance * np.abs(exact).max(initial=1.0))
+
+
+def operands(case, dtype, images=2, channels=4, filters=6):
+    size, kernel, *_, groups = case
+    x = drawn((images, channels, *size), dtype)
+    w = drawn((filters, channels // groups, *kernel), dtype, 1)
+    scale = 1 / np.sqrt(w[0].size)
+    return x, (w * scale).astype(dtype), drawn(filters, dtype, 2)
+
+
+def check(xp, x, w, bias, window, last=False, filters_last=False):
+    given = placed(xp, x, last), placed(xp, w, filters_last)
+    y = convolution.convolve(xp, *given, None if bias is None else xp.asarray(bias), *window)
+    wide = (None if array is None else array.astype(np.float64) for array in (x, w, bias))
+    agree(y, convolution.convolve(np, *wide, *window), x.dtype)
+    if last and x.shape[1] > 1:
+        assert is_channels_last(y.shape, y.strides)
+
+
+@WINDOWS
+def test_every_window(emulated, case):
+    window = case[2:]
+    for last, channels in ((False, 4), (True, 8), (True, 6)):
+        check(emulated, *operands(case, np.float32, channels=channels), window, last, last)
+
+
+@NAMES
+def test_more_channels_and_filters_than_a_tile_has(emulated, dtype):
+    for last, channels in ((False, 21), (True, 40)):
+        case = ((7, 6), (3, 2), ONE, (1, 0), ONE, 1)
+        check(emulated, *operands(case, dtype, 3, channels, 70), case[2:], last)
+
+
+def test_large_tiles(emulated, monkeypatch):
+    monkeypatch.setattr(on_gpu, "_tile", lambda *args: 128)
+    on_gpu._launch.cache_clear()
+    case = ((13, 11), (3, 3), ONE, (1, 1), ONE, 1)
+    check(emulated, *operands(case, np.float32, 1, 12, 150), case[2:], True)
+    on_gpu._launch.cache_clear()
+
+
+def test_views_that_are_permuted_sliced_flipped_and_repeated(emulated):
+    xp, window = emulated, PLAIN[2:]
+    x = xp.asarray(drawn((4, 12, 9, 8), np.float32))
+    w = xp.asarray(drawn((10, 3, 3, 12), np.float32))
+    views = [
+        (x[::2, 1:5], w[::2, :, :, ::3].transpose(0, 3, 1, 2)),
+        (x[:, ::-3, ::-1], w[::-1, :, :, 1:5].transpose(0, 3, 1, 2)),
+        (x.transpose(1, 0, 3, 2), w[:, :, :, :4].transpose(0, 3, 2, 1)),
+        (xp.broadcast_to(x[:1, :4], (3, 4, 9, 8)), w[:2, :, :, 8:].transpose(0, 3, 1, 2)),
+        (xp.broadcast_to(x[:, :1], (4, 4, 9, 8)), w[:2, :, :, 8:].transpose(0, 3, 1, 2)),
+    ]
+    for image, filters in views:
+        y = convolution.convolve(xp, image, filters, None, *window)
+        wide = image.get().astype(np.float64), filters.get().astype(np.float64)
+        agree(y, convolution.convolve(np, *wide, None, *window), np.float32)
+
+
+def test_images_that_begin_anywhere_in_memory(emulated):
+    x, w, bias = operands(PLAIN, np.float32, 1, 8)
+    memory = emulated.asarray(np.concatenate([np.zeros(1, np.float32), x.reshape(-1)]))
+    y = convolution.convolve(
+        emulated, memory[1:].reshape(x.shape), emulated.asarray(w), emulated.asarray(bias),
+        *PLAIN[2:],
+    )  # fmt: skip
+    wide = (array.astype(np.float64) for array in (x, w, bias))
+    agree(y, convolution.convolve(np, *wide, *PLAIN[2:]), np.float32)
+
+
+def test_negative_results_become_zero_where_one_asks_and_nan_stays(emulated):
+    x, w, bias = operands(PLAIN, np.float32)
+    x[0, 0, 4, 4] = np.nan
+    plain = convolution.convolve(np, x, w, bias, *PLAIN[2:])
+    given = map(emulated.asarray, (x, w, bias))
+    y = on_gpu.convolve(emulated, *given, Window(*PLAIN[2:]), relu=True).get()
+    np.testing.assert_array_equal(np.isnan(y), np.isnan(plain))
+    assert (plain < -0.1).any()
+    np.testing.assert_allclose(y, np.where(plain < 0, 0, plain), 1e-5, 1e-5)
+
+
+def test_nothing_is_launched_for_nothing_and_no_channels_are_the_bias(emulated):
+    x, w, bias = operands(PLAIN, np.float32)
+    x, w, bias = map(emulated.asarray, (x, w, bias))
+    with record() as seen:
+        for images, filters in ((x[:0], w), (x, w[:0])):
+            y = convolution.convolve(emulated, images, filters, None, *PLAIN[2:])
+            assert y.shape == (len(images), len(filters), 5, 8)
+    assert seen.launches == []
+    y = convolution.convolve(emulated, x[:, :0], w[:, :0], bias, *PLAIN[2:])
+    np.testing.assert_array_equal(y.get(), np.broadcast_to(bias.get()[:, None, None], y.shape))
+
+
+def test_a_plan_is_made_once(gpu, emulated):
+    x, w, bias = map(emulated.asarray, operands(PLAIN, np.float32))
+    for _ in range(2):
+        convolution.convolve(emulated, x, w, bias, *PLAIN[2:])
+    before = on_gpu._launch.cache_info()
+    with record() as seen:
+        convolution.convolve(emulated, x, w, bias, *PLAIN[2:])
+    after = on_gpu._launch.cache_info()
+    assert (after.misses, after.hits) == (before.misses, before.hits + 1)
+    assert seen.launches == ["convolve<FmaDeep<float, 64>, 1>"]
