@@ -260,6 +260,7 @@ def _visit(
             last_write = versions.last_write
         if captured is not None and node.number in captured:
             captured[node.number] = gradient if create_graph or own else _private(gradient)
+            own = False
         elif gate is leaf:
             variable = node.variable()
             if captured is None and variable is not None and variable._node is not None:
@@ -272,6 +273,7 @@ def _visit(
             continue
         if not node.shape:  # scalars keep theirs, to be printed and drawn
             node.grad = gradient._data if create_graph else gradient
+            own = False
         saved = node.saved
         if saved is None or create_graph or last_write > node.number or type(gradient) is list:
             saved, gradient = _ready(node, gradient, create_graph)
@@ -304,7 +306,8 @@ def _visit(
             entry = pending.get(number)
             if entry is None:
                 if wanted is None or number in wanted:
-                    pending[number] = [before, arriving, gate.fresh and not create_graph]
+                    ours = gate.fresh or (own and gate.passes)
+                    pending[number] = [before, arriving, ours and not create_graph]
                     heappush(heap, -number)
                 continue
             if several:

@@ -131,6 +131,7 @@ class Gate:
                that what is between the first and the last pass stays in the cache
     fresh      every gradient that backward returns is a new array that nothing else holds, so that
                a leaf may take it without a copy
+    passes     the gradient that backward returns is the one that it is given, or a view of that
     """
 
     needs: ClassVar[dict[str, str]] = {}
@@ -151,6 +152,7 @@ class Gate:
     pointwise: ClassVar[bool] = False
     blocked: ClassVar[bool] = False
     fresh: ClassVar[bool] = False
+    passes: ClassVar[bool] = False
     all: ClassVar[dict[str, Gate]] = {}
 
     forward: Callable[..., Any]

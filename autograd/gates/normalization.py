@@ -32,6 +32,7 @@ class Normalize(Gate):
 
     needs: ClassVar = {"x": "x weight extra", "weight": "x weight extra", "bias": ""}
     quiet: ClassVar = "always"
+    fresh: ClassVar = True
 
     def forward(self, xp: Any, x: Any, weight: Any, bias: Any, *, dims: Dims, eps: float) -> Any:
         return normalization.normalize(xp, x, weight, bias, dims, eps)
@@ -50,14 +51,14 @@ class Normalize(Gate):
     ) -> Any:
         wants_x, wants_weight, wants_bias = node.inputs
         if x is None:
-            return None, None, grad
+            return None, None, grad if isinstance(grad, Variable) else grad.copy()
         if not isinstance(grad, Variable):
             wants = (wants_x is not None, wants_weight is not None, wants_bias is not None)
             to_x, to_weight, to_bias = normalization.normalize_gradient(
                 module_of(x), grad, x, weight, out[1:], dims, eps, wants
             )
-            if weight is None:
-                to_bias = grad
+            if weight is None or to_bias is grad:
+                to_bias = wants_bias and grad.copy()
             return wants_x and to_x, wants_weight and to_weight, wants_bias and to_bias
         x, weight, grad = widened(x), widened(weight), widened(grad)
         left = x - _mean(x, dims)
@@ -73,6 +74,7 @@ class NormalizeSquare(Gate):
 
     needs: ClassVar = {"x": "x weight extra", "weight": "x weight extra"}
     quiet: ClassVar = "always"
+    fresh: ClassVar = True
 
     def forward(self, xp: Any, x: Any, weight: Any, *, dims: Dims, eps: float) -> Any:
         return normalization.normalize_square(xp, x, weight, dims, eps)

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import numpy as np
+
 from tapegrad.autograd.engine import Gate
 from tapegrad.autograd.memory_formats import inverse, kept_order
 from tapegrad.autograd.records import Node
+from tapegrad.kernels import copies
 
 from .broadcasting import sum_to
 from .indexing import index
@@ -20,9 +23,10 @@ class Reshape(Gate):
 
     needs: ClassVar = {"x": ""}
     views: ClassVar = True
+    passes: ClassVar = True
 
     def forward(self, xp: Any, x: Any, *, shape: tuple[int, ...]) -> Any:
-        return x.reshape(shape)
+        return x.reshape(shape) if xp is np else copies.reshaped(xp, x, shape)
 
     def backward(self, node: Node, grad: Any, out: None, x: None, *, shape: tuple[int, ...]) -> Any:
         return reshape(grad, shape=node.inputs[0].shape)  # type: ignore[union-attr]
@@ -33,6 +37,7 @@ class Permute(Gate):
 
     needs: ClassVar = {"x": ""}
     views: ClassVar = True
+    passes: ClassVar = True
 
     def forward(self, xp: Any, x: Any, *, dims: tuple[int, ...]) -> Any:
         return x.transpose(dims)

@@ -310,14 +310,16 @@ __global__ void __launch_bounds__(256)
     if (to_bias) to_bias[c] = store<T>(sums.second);
 }
 
-// Running statistics moved towards those of a batch, or the average of several (outer, channels).
+// Running statistics moved towards those of a batch, or the average of several (outer, channels), and
+// one more batch counted.
 template <class T>
 __global__ void __launch_bounds__(256)
     move_statistics(const Compute<T>* mean, const Compute<T>* rest, const Compute<T>* var,
-                    T* running_mean, T* running_var, double momentum, double unbiased,
-                    long long outer, long long channels) {
+                    T* running_mean, T* running_var, long long* batches, double momentum,
+                    double unbiased, long long outer, long long channels) {
     using C = Compute<T>;
     const long long c = (long long)blockIdx.x * blockDim.x + threadIdx.x;
+    if (c == 0 && batches) ++*batches;
     if (c >= channels) return;
     Two<C> sums{};
     for (long long i = c; i < outer * channels; i += channels)

@@ -197,6 +197,7 @@ def track(
     found: Sequence[Array],
     momentum: float,
     unbiased: float,
+    batches: Array | None = None,
 ) -> None:
     """Move running mean and variance, in place, towards those of a batch.
 
@@ -207,12 +208,13 @@ def track(
             average is taken; of the dtype that the others are computed in.
         momentum: the weight of the batch.
         unbiased: by what to multiply the variance.
+        batches: a number in int64 that becomes greater by 1, if given.
     """
     mine = next(part for part in running if part is not None)
     outer = found[0].size // max(mine.size, 1)
     if outer:
         launch = _move(mine.dtype, outer, mine.size)
-        launch(*map(rows.address, (*found, *running)), momentum, unbiased)
+        launch(*map(rows.address, (*found, *running, batches)), momentum, unbiased)
 
 
 def _gradients(
@@ -288,7 +290,7 @@ def _move(dtype: np.dtype, outer: int, channels: int) -> Launch:
     return _move_kernel(FLOATS[dtype]).prepare(
         (-(-channels // 256), 1, 1),
         (256, 1, 1),
-        varying=(*(c_void_p,) * 5, c_double, c_double),
+        varying=(*(c_void_p,) * 6, c_double, c_double),
         constant=(c_longlong(outer), c_longlong(channels)),
     )
 

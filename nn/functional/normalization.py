@@ -47,7 +47,6 @@ __all__ = [
 ]
 
 
-@on_its_gpu
 def batch_norm(
     input: Any,
     running_mean: Any,
@@ -82,6 +81,24 @@ def batch_norm(
     >>> mean.tolist(), var.tolist()
     ([0.20000000298023224], [1.100000023841858])
     """
+    return counted_batch_norm(
+        input, running_mean, running_var, weight, bias, training, momentum, eps, None
+    )
+
+
+@on_its_gpu
+def counted_batch_norm(
+    input: Any,
+    running_mean: Any,
+    running_var: Any,
+    weight: Any,
+    bias: Any,
+    training: bool,
+    momentum: float,
+    eps: float,
+    batches: Any,
+) -> Any:
+    """`batch_norm`, and 1 added to `batches`, a tensor of one int64 on the same device, or None."""
     if check_tensor("batch_norm", input).shape == (0,):  # nothing, and no channels to speak of
         return input.clone()
     data = _channelled("batch_norm", input, running_mean, running_var, weight, bias)
@@ -92,7 +109,8 @@ def batch_norm(
     shape = _flat(data.shape)
     dims = tuple(i for i in range(len(shape)) if i != 1)
     out, *found = _normalized(input, shape, dims, (1, -1, 1)[: len(shape)], weight, bias, eps)
-    _track((running_mean, running_var), found, momentum, count / (count - 1) if count > 1 else 1.0)
+    unbiased = count / (count - 1) if count > 1 else 1.0
+    _track((running_mean, running_var), found, momentum, unbiased, batches)
     return out
 
 
@@ -325,24 +343,28 @@ def _with_known(
     return out.to(input.dtype)
 
 
-def _track(running: Any, found: Any, momentum: float, factor: float) -> None:
+def _track(running: Any, found: Any, momentum: float, factor: float, batches: Any = None) -> None:
     """Running mean and variance moved, in place, towards those of a batch.
 
     running     (mean, variance), each a tensor or None
     found       mean, what rounding took from it, and biased variance of the batch; averaged over
                 the first dimension if there are several for each channel
     factor      makes the variance unbiased
+    batches     a count that becomes greater by 1, or None
     """
     if running == (None, None):
         return
     moving = [None if part is None else part._data for part in running]
     xp = module_of(found[0]._data)
     if xp is not np and all(part is None or part.flags.c_contiguous for part in moving):
-        track(xp, moving, [part._data for part in found], momentum, factor)
-        for part in running:
+        counting = None if batches is None else batches._data
+        track(xp, moving, [part._data for part in found], momentum, factor, counting)
+        for part in (*running, batches):
             if part is not None:
                 mark_written(part)
         return
+    if batches is not None:
+        batches.add_(1)
     mean, rest, var = found
     with no_grad():
         for part, batch in zip(running, (mean + rest, var * factor), strict=True):

@@ -9,6 +9,7 @@ from tapegrad.autograd import Tensor
 from tapegrad.autograd import operations as ops
 
 from .. import functional as F
+from ..functional.normalization import counted_batch_norm
 from ..init import ones_, zeros_
 from ..parameter import Parameter
 from .module import Module
@@ -119,13 +120,13 @@ class _BatchNorm(_Tracking):
         """Each channel normalised; the same shape."""
         self._check(input)
         momentum = 0.0 if self.momentum is None else self.momentum
-        if self.training and self.num_batches_tracked is not None:
-            self.num_batches_tracked.add_(1)
-            if self.momentum is None:  # the plain average over all batches
-                momentum = 1 / self.num_batches_tracked.item()
+        batches = self.num_batches_tracked if self.training else None
+        if batches is not None and self.momentum is None:  # the plain average over all batches
+            batches.add_(1)
+            momentum, batches = 1 / batches.item(), None
         of_batch = self.training or self.running_mean is None
         kept = not self.training or self.track_running_stats
-        return F.batch_norm(
+        return counted_batch_norm(
             input,
             self.running_mean if kept else None,
             self.running_var if kept else None,
@@ -134,6 +135,7 @@ class _BatchNorm(_Tracking):
             of_batch,
             momentum,
             self.eps,
+            batches if kept else None,
         )
 
 

@@ -294,6 +294,27 @@ def test_a_leaf_that_no_longer_requires_a_gradient_receives_none():
     assert x.grad is None
 
 
+def test_a_gradient_of_its_own_stays_so_through_views_of_it():
+    x = leaf([[1.0, 2.0], [3.0, 4.0]])
+    y = x.T.reshape(4)
+    (tg.tensor([[1.0, 2.0, 3.0, 4.0]], dtype=tg.float64) @ y.reshape(4, 1)).sum().backward()
+    np.testing.assert_array_equal(x.grad.data, [[1.0, 3.0], [2.0, 4.0]])
+    first = x.grad.data
+    kept = first.copy()
+    (x.reshape(2, 2) @ x.T).sum().backward()
+    assert x.grad.data is first
+    assert not (first == kept).all()
+
+
+def test_what_is_captured_on_the_way_is_not_added_to():
+    x = leaf([1.0, 2.0])
+    y = x.reshape(1, 2)
+    z = y.reshape(2, 1)
+    out = (tg.ones(1, 2, dtype=tg.float64) @ z).sum()
+    for_z, for_y, for_x = grad(out, (z, y, x))
+    assert not any(shares_memory(a, b) for a, b in ((for_z, for_y), (for_y, for_x), (for_z, for_x)))
+
+
 # Chosen inputs
 
 

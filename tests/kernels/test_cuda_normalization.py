@@ -382,6 +382,17 @@ def test_running_statistics_move_as_on_a_cpu_and_without_a_wait(recording, dtype
         )
 
 
+def test_a_layer_counts_its_batches_in_the_same_launch(recording):
+    layer = tg.nn.BatchNorm2d(4).to("cuda")
+    x = tg.tensor(drawn((2, 4, 3, 3), np.float32), device="cuda")
+    for _ in range(3):
+        recording.clear()
+        layer(x)
+        assert len(recording.launches) == 2
+    layer.eval()(x)
+    assert layer.num_batches_tracked.item() == 3
+
+
 def test_running_statistics_of_examples_move_as_on_a_cpu(gpu):
     results = []
     for device in ("cpu", "cuda"):
