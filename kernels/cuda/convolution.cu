@@ -7,33 +7,8 @@
 // A tile is copied V elements at a time, beside the multiplication of those before it. V > 1 wants
 // channels that are neighbours, and multiples of V; then neighbouring threads take neighbouring
 // channels. With V = 1 they take neighbouring places, as planes of images lie in memory.
-#include "copies.cuh"
 #include "tiles.cuh"
 #include "windows.cuh"
-
-// Copies V elements that lie together; zeros if not `wanted`.
-template <int V, class T>
-__device__ __forceinline__ void copy(T* to, const T* from, bool wanted) {
-    if constexpr (V * sizeof(T) >= 4)
-        copy_async<V * sizeof(T)>(to, from, wanted);
-    else
-        *to = wanted ? *from : T{};
-}
-
-// Which tile a block has: neighbouring blocks share the rows, which are more to read.
-struct Share {
-    int number;  // of the class and group
-    long long first_row;
-    int first_column;
-    __device__ __forceinline__ Share(long long rows, int columns, int BM, int BN) {
-        const int across = (columns + BN - 1) / BN;
-        const int down = (int)((rows + BM - 1) / BM);
-        const int block = blockIdx.x / across;
-        first_column = (int)(blockIdx.x % across) * BN;
-        first_row = (long long)(block % down) * BM;
-        number = block / down;
-    }
-};
 
 // The depth of the product, as a walk over the channels and taps of a class. Where V channels are
 // read at once these are innermost, else the taps are, as they are in filters (O, C, *kernel).
@@ -147,26 +122,6 @@ template <class Tile, int V> struct Filters {
     }
 };
 
-// Multiplies tiles while the next ones are copied: `load` copies one, `depths` times in all.
-template <class Tile, class Load>
-__device__ __forceinline__ void multiply_all(typename Tile::Sums& sums,
-                                             typename Tile::Stage* stages, int depths, Load load) {
-    for (int k = 0; k < Tile::STAGES - 1; k++) {
-        if (k < depths) load(stages[k]);
-        commit_copies();
-    }
-    int now = 0, next = Tile::STAGES - 1;
-    for (int k = 0; k < depths; k++) {
-        wait_copies<Tile::STAGES - 2>();
-        __syncthreads();  // all have their part of this stage, and are done with the one before it
-        if (k + Tile::STAGES - 1 < depths) load(stages[next]);
-        commit_copies();
-        Tile::multiply(sums, stages[now]);
-        now = now + 1 == Tile::STAGES ? 0 : now + 1;
-        next = next + 1 == Tile::STAGES ? 0 : next + 1;
-    }
-}
-
 // Writes the sums of a block with the bias added, and without what is negative if so asked.
 template <class Tile>
 __device__ __forceinline__ void write_sums(typename Tile::Sums& sums, const Row* rows,
@@ -198,7 +153,7 @@ __device__ __forceinline__ void write_sums(typename Tile::Sums& sums, const Row*
 // y = x * weight + bias, or the gradient of that to x. Dynamic shared memory holds the stages of the
 // tile, and its rows after them.
 template <class Tile, int V>
-__global__ void __launch_bounds__(Tile::THREADS)
+__global__ void __launch_bounds__(Tile::THREADS, 1)
     convolve(const typename Tile::Element* x, const typename Tile::Element* weight,
              const typename Tile::Element* bias, typename Tile::Element* y, const Windows w,
              const long long most_rows) {
@@ -221,7 +176,3 @@ __global__ void __launch_bounds__(Tile::THREADS)
     });
     write_sums<Tile>(sums, rows, share.first_column, bias, y, w, of.group);
 }
-
-// The names by which the host asks for tiles.
-template <class T, int SIZE> using FmaDeep = Fma<T, SIZE, SIZE, DEEP>;
-template <class T, int SIZE> using FmaWide = Fma<T, SIZE, SIZE, WIDE>;

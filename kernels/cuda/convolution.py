@@ -1,8 +1,8 @@
 """Convolution on a GPU in one to three dimensions: products of matrices that are never made.
 
 Images (N, C, *size) and filters (O, C/groups, *kernel) may have any strides. What is made has its
-channels next to each other in memory where the images or the filters have; then a thread copies a
-pack of channels at once, else it takes planes as they lie (`convolution.cu`).
+channels next to each other in memory where the images or the filters have. Where these are packs of
+16 bytes a thread copies one at once, else it takes planes as they lie (`convolution.cu`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import ctypes
 import functools
 import math
 from collections.abc import Iterator
-from ctypes import c_int, c_longlong, c_void_p
+from ctypes import c_bool, c_int, c_longlong, c_void_p
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,15 +21,16 @@ from tapegrad.kernels.strides import is_channels_last
 from . import images
 from .compiling import source
 from .launching import Kernel, Launch, pointer
-from .rows import FLOATS, address
+from .rows import FLOATS, address, wide
 
 Array = Any
 Ints = tuple[int, ...]
 
-_FILENAME = "convolution.cu"
 _AXES = 3
 _STAGES, _LINE, _PADDED_LINE, _ROW = 3, 64, 80, 32  # of `tiles.cuh` and `windows.cuh`, in bytes
 _MOST = 2**31 - 1
+_WANTED_BLOCKS = 528  # twice as many as large GPUs have at once
+_LEAST_PLACES = 256  # of a part of a gradient to filters
 
 
 class Window(NamedTuple):
@@ -63,8 +64,67 @@ def convolve(
     return y
 
 
+def input_gradient(xp: Any, grad: Array, w: Array, size: Ints, window: Window) -> Array:
+    """The gradient of `sum(grad * convolve(x, w))` to x (N, C, *size); transposed convolution.
+
+    Args:
+        xp: CuPy.
+        grad: (N, O, *counts), of any strides.
+        w: the filters (O, C/groups, *kernel), of the same dtype.
+        size: of the images.
+        window: how the filters go over the images.
+    """
+    last = _is_last(grad) or _is_last(w)
+    to_x = images.new(xp, last, (len(grad), w.shape[1] * window.groups, *size), grad.dtype)
+    if to_x.size:
+        _walk(xp, "data gradient", grad, w, None, to_x, window)
+    return to_x
+
+
+def weight_gradient(xp: Any, grad: Array, x: Array, kernel: Ints, window: Window) -> Array:
+    """The gradient of `sum(grad * convolve(x, w))` to w (O, C/groups, *kernel).
+
+    Args:
+        xp: CuPy.
+        grad: (N, O, *counts), of any strides.
+        x: the images (N, C, *size), of the same dtype.
+        kernel: the size of the filters.
+        window: how the filters go over the images.
+    """
+    shape = grad.shape[1], x.shape[1] // window.groups, *kernel
+    last = _is_last(x) or _is_last(grad)
+    to_w = images.new(xp, last, shape, grad.dtype)
+    if not to_w.size:
+        return to_w
+    if not grad.size:
+        to_w.fill(0)
+        return to_w
+    grad, x = _whole_steps(xp, grad), _whole_steps(xp, x)
+    packed = (
+        x.dtype == np.float32
+        and _is_packed(x.shape, x.strides, x.itemsize, shape[1])
+        and _is_packed(grad.shape, grad.strides, x.itemsize, shape[0] // window.groups)
+        and images.aligned(x, grad)
+    )
+    shapes = x.shape, x.strides, shape, to_w.strides, grad.shape, grad.strides
+    parts, launch, combine = _weight_launch(x.dtype, packed, shapes, window, last)
+    if combine is None:
+        launch(pointer(grad), pointer(x), pointer(to_w))
+        return to_w
+    sums = xp.empty(parts * to_w.size, wide(x.dtype))
+    launch(pointer(grad), pointer(x), pointer(sums))
+    combine(pointer(sums), pointer(to_w))
+    return to_w
+
+
 def _is_last(array: Array) -> bool:
     return is_channels_last(array.shape, array.strides)
+
+
+def _whole_steps(xp: Any, array: Array) -> Array:
+    """The array, copied where its strides are not whole numbers of elements."""
+    uneven = any(stride % array.itemsize for stride in array.strides)
+    return xp.ascontiguousarray(array) if uneven else array
 
 
 def _walk(
@@ -77,19 +137,17 @@ def _walk(
     window: Window,
     relu: bool = False,
 ) -> None:
-    """Write y, from images x of channels that are summed and filters w (written, summed, taps)."""
-    itemsize = x.itemsize
-    if any(stride % itemsize for stride in x.strides):
-        x = xp.ascontiguousarray(x)
+    """Write y, from images x of the channels that are summed, and filters."""
+    x, backward = _whole_steps(xp, x), what == "data gradient"
+    summed = w.shape[0] // window.groups if backward else w.shape[1]
     packed = (
         x.dtype == np.float32
-        and _is_packed(x.shape, x.strides, itemsize, w.shape[1])
+        and _is_packed(x.shape, x.strides, x.itemsize, summed)
         and images.aligned(x)
     )
     if packed:
-        w = images.dense(xp, w, last=True)
-    elif any(stride % itemsize for stride in w.strides):
-        w = xp.ascontiguousarray(w)
+        w = _arranged(xp, w, 0 if backward else 1)
+    w = _whole_steps(xp, w)
     if bias is not None:
         bias = xp.ascontiguousarray(bias)
     shapes = x.shape, x.strides, w.shape, w.strides, y.shape, y.strides
@@ -97,14 +155,24 @@ def _walk(
     launch(pointer(x), pointer(w), address(bias), pointer(y))
 
 
+def _arranged(xp: Any, w: Array, summed: int) -> Array:
+    """Filters with the elements that are summed next to each other, copied if they are not so."""
+    order = [d for d in range(w.ndim) if d not in (0, 1)]
+    order = [1 - summed, *order, summed]
+    moved = w.transpose(order)
+    if moved.flags.c_contiguous and images.aligned(w):
+        return w
+    back = sorted(range(w.ndim), key=order.__getitem__)
+    return xp.ascontiguousarray(moved).transpose(back)
+
+
 @functools.lru_cache(maxsize=4096)
 def _is_packed(shape: Ints, strides: Ints, itemsize: int, channels: int) -> bool:
     """Whether packs of 16 bytes hold channels of one place and one group."""
-    width = 16 // itemsize
     steps = (strides[0], *strides[2:])
     return (
-        (strides[1] == itemsize or shape[1] == 1)
-        and channels % width == 0
+        strides[1] == itemsize
+        and channels % (16 // itemsize) == 0
         and not any(step % 16 for step in steps)
     )
 
@@ -142,7 +210,7 @@ class _Windows(ctypes.Structure):
     )
 
 
-Shapes = tuple[Ints, Ints, Ints, Ints, Ints, Ints]  # of what is read, the filters, what is written
+Shapes = tuple[Ints, Ints, Ints, Ints, Ints, Ints]  # of images read, filters, images written
 
 
 def _windows(what: str, itemsize: int, shapes: Shapes, window: Window, relu: bool) -> _Windows:
@@ -211,10 +279,51 @@ def _launch(
     return _kernel("convolve", dtype, size, packed).prepare(
         (blocks, 1, 1),
         (_threads(size), 1, 1),
-        shared=_STAGES * 2 * size * _PADDED_LINE + size * _ROW,
+        shared=_shared(size),
         varying=(c_void_p,) * 4,
         constant=(given, c_longlong(rows)),
     )
+
+
+@functools.lru_cache(maxsize=4096)
+def _weight_launch(
+    dtype: np.dtype, packed: bool, shapes: Shapes, window: Window, last: bool
+) -> tuple[int, Launch, Launch | None]:
+    """In how many parts the gradient to the filters is made, and the launches for that.
+
+    The second is to add the parts up; None if there is nothing to do, and the first one makes it.
+    """
+    given = _windows("weight gradient", dtype.itemsize, shapes, window, relu=False)
+    size, places = 64, given.images * math.prod(given.count)
+    taps = math.prod(given.kernel)
+    tiles = -(-given.outputs // size) * -(-(given.channels * taps) // size) * given.groups
+    parts = max(1, min(_WANTED_BLOCKS // tiles, places // _LEAST_PLACES))
+    length = -(-places // parts)
+    parts = -(-places // length)
+    if tiles * parts > _MOST or length > _MOST:
+        raise ValueError(f"convolution on a GPU: {places} places are too many")
+    launch = _kernel("weight_gradient", dtype, size, packed).prepare(
+        (tiles * parts, 1, 1),
+        (_threads(size), 1, 1),
+        shared=_shared(size),
+        varying=(c_void_p,) * 3,
+        constant=(given, c_int(length)),
+    )
+    whole = last or taps == 1 or given.channels == 1
+    if parts == 1 and whole and dtype.itemsize > 2:
+        return parts, launch, None
+    outputs, high = given.outputs * given.groups, 1
+    while high < min(parts, 16):
+        high *= 2
+    combine = _combine(dtype).prepare(
+        (min(-(-outputs * taps * given.channels // 32), _MOST), 1, 1),
+        (32, high, 1),
+        varying=(c_void_p,) * 2,
+        constant=(
+            c_longlong(outputs), c_int(taps), c_int(given.channels), c_int(parts), c_bool(not whole)
+        ),
+    )  # fmt: skip
+    return parts, launch, combine
 
 
 def _tile(dtype: np.dtype, packed: bool, rows: int, outputs: int, groups: int) -> int:
@@ -227,15 +336,31 @@ def _threads(size: int) -> int:
     return 256 if size == 128 else 128
 
 
+def _shared(size: int) -> int:
+    """Bytes of shared memory: what is copied ahead of `size` rows of both matrices, and a table."""
+    return _STAGES * 2 * size * _PADDED_LINE + size * _ROW
+
+
 def _kernel(what: str, dtype: np.dtype, size: int, packed: bool) -> Kernel:
     width = 16 // dtype.itemsize if packed else 1
-    name = f"{what}<FmaDeep<{FLOATS[dtype]}, {size}>, {width}>"
-    return Kernel(source(_FILENAME), name, filename=_FILENAME)
+    filename = "convolution.cu" if what == "convolve" else "convolution_weight.cu"
+    tile = "FmaWide" if packed and what == "weight_gradient" else "FmaDeep"
+    name = f"{what}<{tile}<{FLOATS[dtype]}, {size}>, {width}>"
+    return Kernel(source(filename), name, filename=filename)
+
+
+def _combine(dtype: np.dtype) -> Kernel:
+    filename = "convolution_weight.cu"
+    return Kernel(source(filename), f"combine<{FLOATS[dtype]}>", filename=filename)
 
 
 def variants() -> Iterator[Kernel]:
     """Every kernel that these functions can ask for."""
     for dtype in FLOATS:
-        yield _kernel("convolve", dtype, 64, False)
-    for size in (64, 128):
-        yield _kernel("convolve", np.dtype(np.float32), size, True)
+        yield _combine(dtype)
+        for what in ("convolve", "weight_gradient"):
+            yield _kernel(what, dtype, 64, packed=False)
+    float32 = np.dtype(np.float32)
+    yield _kernel("convolve", float32, 64, packed=True)
+    yield _kernel("convolve", float32, 128, packed=True)
+    yield _kernel("weight_gradient", float32, 64, packed=True)

@@ -3,8 +3,10 @@
 // A tile lies DEEP where the depth runs along a line of it, as a matrix and a transposed one are
 // multiplied, or WIDE where the rows do. Lines are padded so that the threads that read together
 // meet in no bank. `Fma` adds exactly what floats make of it, with the arithmetic units. It holds
-// its sums in registers, and `each` says which they are.
+// its sums in registers, and `each` says which they are. Tiles are copied from global memory by
+// loaders of the kernels, beside the multiplication of those before.
 #pragma once
+#include "copies.cuh"
 #include "types.cuh"
 
 constexpr bool DEEP = true, WIDE = false;
@@ -96,3 +98,51 @@ template <class T, int BM_, int BN_, bool deep> struct Fma {
             }
     }
 };
+
+// The names by which the host asks for tiles.
+template <class T, int SIZE> using FmaDeep = Fma<T, SIZE, SIZE, DEEP>;
+template <class T, int SIZE> using FmaWide = Fma<T, SIZE, SIZE, WIDE>;
+
+// Copies V elements that lie together; zeros if not `wanted`.
+template <int V, class T>
+__device__ __forceinline__ void copy(T* to, const T* from, bool wanted) {
+    if constexpr (V * sizeof(T) >= 4)
+        copy_async<V * sizeof(T)>(to, from, wanted);
+    else
+        *to = wanted ? *from : T{};
+}
+
+// Which tile a block has: neighbouring blocks share the rows, which are more to read.
+struct Share {
+    int number;  // of the product, where several are one launch
+    long long first_row;
+    int first_column;
+    __device__ __forceinline__ Share(long long rows, int columns, int BM, int BN) {
+        const int across = (columns + BN - 1) / BN;
+        const int down = (int)((rows + BM - 1) / BM);
+        const int block = blockIdx.x / across;
+        first_column = (int)(blockIdx.x % across) * BN;
+        first_row = (long long)(block % down) * BM;
+        number = block / down;
+    }
+};
+
+// Multiplies tiles while the next ones are copied: `load` copies one, `depths` times in all.
+template <class Tile, class Load>
+__device__ __forceinline__ void multiply_all(typename Tile::Sums& sums,
+                                             typename Tile::Stage* stages, int depths, Load load) {
+    for (int k = 0; k < Tile::STAGES - 1; k++) {
+        if (k < depths) load(stages[k]);
+        commit_copies();
+    }
+    int now = 0, next = Tile::STAGES - 1;
+    for (int k = 0; k < depths; k++) {
+        wait_copies<Tile::STAGES - 2>();
+        __syncthreads();  // all have their part of this stage, and are done with the one before it
+        if (k + Tile::STAGES - 1 < depths) load(stages[next]);
+        commit_copies();
+        Tile::multiply(sums, stages[now]);
+        now = now + 1 == Tile::STAGES ? 0 : now + 1;
+        next = next + 1 == Tile::STAGES ? 0 : next + 1;
+    }
+}

@@ -8,6 +8,8 @@ from tapegrad.autograd.arrays import bfloat16
 from tapegrad.kernels import convolution
 from tapegrad.kernels.cuda import convolution as on_gpu
 from tapegrad.kernels.cuda.convolution import Window
+from tapegrad.kernels.cuda.launching import use_backend
+from tapegrad.kernels.emulator import EmulatedBackend
 from tapegrad.kernels.strides import is_channels_last
 
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5, "float16": 1e-2, "bfloat16": 1e-2}
@@ -62,26 +64,37 @@ def operands(case, dtype, images=2, channels=4, filters=6):
 
 
 def check(xp, x, w, bias, window, last=False, filters_last=False):
+    """A convolution and its gradients."""
     given = placed(xp, x, last), placed(xp, w, filters_last)
     y = convolution.convolve(xp, *given, None if bias is None else xp.asarray(bias), *window)
-    wide = (None if array is None else array.astype(np.float64) for array in (x, w, bias))
+    wide = [None if array is None else array.astype(np.float64) for array in (x, w, bias)]
     agree(y, convolution.convolve(np, *wide, *window), x.dtype)
-    if last and x.shape[1] > 1:
-        assert is_channels_last(y.shape, y.strides)
+    grad = drawn(y.shape, x.dtype, 3)
+    given_grad, wide_grad = placed(xp, grad, last), grad.astype(np.float64)
+    to_x = convolution.convolve_input_gradient(xp, given_grad, given[1], x.shape[2:], *window)
+    exact = convolution.convolve_input_gradient(np, wide_grad, wide[1], x.shape[2:], *window)
+    agree(to_x, exact, x.dtype)
+    to_w = convolution.convolve_weight_gradient(xp, given_grad, given[0], w.shape[2:], *window)
+    exact = convolution.convolve_weight_gradient(np, wide_grad, wide[0], w.shape[2:], *window)
+    agree(to_w, exact, x.dtype)
+    if last:
+        for found in (y, to_x, to_w):
+            assert is_channels_last(found.shape, found.strides) or found.shape[1] == 1
 
 
 @WINDOWS
 def test_every_window(emulated, case):
     window = case[2:]
-    for last, channels in ((False, 4), (True, 8), (True, 6)):
-        check(emulated, *operands(case, np.float32, channels=channels), window, last, last)
+    for last, channels, filters in ((False, 4, 6), (True, 8, 16), (True, 6, 6)):
+        given = operands(case, np.float32, 2, channels, filters)
+        check(emulated, *given, window, last, last)
 
 
 @NAMES
 def test_more_channels_and_filters_than_a_tile_has(emulated, dtype):
     for last, channels in ((False, 21), (True, 40)):
         case = ((7, 6), (3, 2), ONE, (1, 0), ONE, 1)
-        check(emulated, *operands(case, dtype, 3, channels, 70), case[2:], last)
+        check(emulated, *operands(case, dtype, 2, channels, 72), case[2:], last)
 
 
 def test_large_tiles(emulated, monkeypatch):
@@ -90,6 +103,27 @@ def test_large_tiles(emulated, monkeypatch):
     case = ((13, 11), (3, 3), ONE, (1, 1), ONE, 1)
     check(emulated, *operands(case, np.float32, 1, 12, 150), case[2:], True)
     on_gpu._launch.cache_clear()
+
+
+@pytest.mark.parametrize("channels", [3, 8])
+def test_a_gradient_to_filters_in_many_parts(emulated, monkeypatch, channels):
+    monkeypatch.setattr(on_gpu, "_LEAST_PLACES", 11)
+    on_gpu._weight_launch.cache_clear()
+    for last in (False, True):
+        check(emulated, *operands(PLAIN, np.float32, 3, channels, 4), PLAIN[2:], last)
+    on_gpu._weight_launch.cache_clear()
+
+
+def test_every_order_of_the_threads_gives_the_same_bits(gpu):
+    x, w, bias = map(gpu.asarray, operands(PLAIN, np.float32, 8))
+    found = set()
+    for order in (0, 1, 7):
+        with use_backend(EmulatedBackend(order=order)):
+            y = convolution.convolve(gpu, x, w, bias, *PLAIN[2:])
+            to_w = convolution.convolve_weight_gradient(gpu, y, x, (3, 3), *PLAIN[2:])
+            to_x = convolution.convolve_input_gradient(gpu, y, w, (9, 8), *PLAIN[2:])
+        found.add(b"".join(array.get().tobytes() for array in (y, to_w, to_x)))
+    assert len(found) == 1
 
 
 def test_views_that_are_permuted_sliced_flipped_and_repeated(emulated):
@@ -107,6 +141,9 @@ def test_views_that_are_permuted_sliced_flipped_and_repeated(emulated):
         y = convolution.convolve(xp, image, filters, None, *window)
         wide = image.get().astype(np.float64), filters.get().astype(np.float64)
         agree(y, convolution.convolve(np, *wide, None, *window), np.float32)
+        to_w = convolution.convolve_weight_gradient(xp, y[::-1], image, (3, 3), *window)
+        given = y[::-1].get().astype(np.float64), wide[0], (3, 3), *window
+        agree(to_w, convolution.convolve_weight_gradient(np, *given), np.float32)
 
 
 def test_images_that_begin_anywhere_in_memory(emulated):
@@ -139,6 +176,14 @@ def test_nothing_is_launched_for_nothing_and_no_channels_are_the_bias(emulated):
             y = convolution.convolve(emulated, images, filters, None, *PLAIN[2:])
             assert y.shape == (len(images), len(filters), 5, 8)
     assert seen.launches == []
+    with record() as seen:
+        grad = emulated.empty((2, 6, 5, 8), np.float32)
+        for given in ((grad[:0], x[:0]), (grad, x[:, :0])):
+            to_w = convolution.convolve_weight_gradient(emulated, *given, (3, 3), *PLAIN[2:])
+            np.testing.assert_array_equal(to_w.get(), np.zeros(to_w.shape))
+        to_x = convolution.convolve_input_gradient(emulated, grad[:0], w, (9, 8), *PLAIN[2:])
+        assert to_x.shape == (0, 4, 9, 8)
+    assert not any("gradient" in name or "convolve" in name for name in seen.launches)
     y = convolution.convolve(emulated, x[:, :0], w[:, :0], bias, *PLAIN[2:])
     np.testing.assert_array_equal(y.get(), np.broadcast_to(bias.get()[:, None, None], y.shape))
 
