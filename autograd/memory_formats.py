@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tapegrad.kernels import copies
 from tapegrad.kernels.strides import (
     channels_last_order,
     fills,
@@ -118,8 +119,8 @@ def made(xp: Any, fill: str, shape: Ints, dtype: np.dtype, order: Ints | None) -
 def copied(xp: Any, array: Array, order: Ints | None) -> Array:
     """A copy in memory of an order."""
     if order is None:
-        return xp.array(array, copy=True, order="C")
-    return xp.array(array.transpose(order), copy=True, order="C").transpose(inverse(order))
+        return copies.copied(xp, array)
+    return copies.copied(xp, array.transpose(order)).transpose(inverse(order))
 
 
 def dense(xp: Any, array: Array) -> Array:

@@ -22,6 +22,7 @@ from tapegrad.kernels.precision import tensor_float32
 from tapegrad.kernels.strides import broadcast_strides, collapse, filled
 
 from .launching import backend, pointer
+from .transpose import contiguous
 
 Array = Any
 Ints = tuple[int, ...]
@@ -68,9 +69,9 @@ def matmul(xp: Any, a: Array, b: Array) -> Array:
     if not plan.calls:
         return xp.zeros(plan.shape, a.dtype)
     if plan.copied[0]:
-        a = xp.ascontiguousarray(a)
+        a = contiguous(xp, a)
     if plan.copied[1]:
-        b = xp.ascontiguousarray(b)
+        b = contiguous(xp, b)
     out = xp.empty(plan.shape, a.dtype)
     multiply(plan, a.dtype, pointer(a), pointer(b), pointer(out))
     return out

@@ -18,6 +18,7 @@ from . import rows
 from .compiling import source
 from .launching import Kernel, Launch
 from .rows import FLOATS
+from .transpose import contiguous
 
 Array = Any
 Ints = tuple[int, ...]
@@ -58,7 +59,7 @@ class Groups(NamedTuple):
 
     def bring(self, xp: Any, other: Array) -> Array:
         """Another array of the same shape, as this one in memory, copied if it is not so."""
-        return xp.ascontiguousarray(other.transpose(self.order))
+        return contiguous(xp, other.transpose(self.order))
 
 
 @functools.lru_cache(maxsize=4096)

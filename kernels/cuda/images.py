@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 from tapegrad.kernels.strides import channels_last_order, is_channels_last
 
 from .launching import pointer
+from .transpose import contiguous
 
 Array = Any
 Ints = tuple[int, ...]
 
 THREADS = 256
-_MOST_BLOCKS = 2**31 - 1
 
 
 class Layout(NamedTuple):
@@ -70,7 +70,7 @@ def seen(xp: Any, x: Array) -> tuple[Array, Layout]:
     """Images, copied where their planes do not lie evenly in memory, with their layout."""
     found = layout(x.shape, x.strides, x.itemsize)
     if found is None:
-        x = xp.ascontiguousarray(x)
+        x = contiguous(xp, x)
         found = layout(x.shape, x.strides, x.itemsize)
         assert found is not None
     return x, found
@@ -86,9 +86,9 @@ def new(xp: Any, last: bool, shape: Ints, dtype: Any) -> Array:
 def dense(xp: Any, x: Array, last: bool) -> Array:
     """Images as `new` makes them, copied where they are not so."""
     if not last:
-        return xp.ascontiguousarray(x)
+        return contiguous(xp, x)
     order = channels_last_order(x.ndim)
-    return xp.ascontiguousarray(x.transpose(order)).transpose(to_last(x.ndim))
+    return contiguous(xp, x.transpose(order)).transpose(to_last(x.ndim))
 
 
 def to_last(ndim: int) -> Ints:
@@ -102,7 +102,7 @@ def to_last(ndim: int) -> Ints:
 
 def blocks(items: int) -> int:
     """Of how many blocks a grid is whose threads make an item each."""
-    return min(-(-items // THREADS), _MOST_BLOCKS)
+    return -(-items // THREADS)
 
 
 def aligned(*arrays: Array) -> bool:

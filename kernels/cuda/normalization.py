@@ -19,6 +19,7 @@ from . import channels, groups, rows
 from .compiling import source
 from .launching import Kernel, Launch
 from .rows import FLOATS
+from .transpose import contiguous
 
 Array = Any
 Dims = tuple[int, ...]
@@ -127,7 +128,7 @@ def normalize_gradient(
         return channels.normalize_gradient(xp, grad, x, weight, statistics, eps, wants)
     last = groups.seen_as_groups(x.shape, x.strides, x.itemsize, dims)
     if last is None:
-        x, grad = xp.ascontiguousarray(x), xp.ascontiguousarray(grad)
+        x, grad = contiguous(xp, x), contiguous(xp, grad)
     else:
         grad = last.bring(xp, grad)
     to_x = None
@@ -161,7 +162,7 @@ def _forward(
 ) -> Array:
     out = xp.empty(x.shape, x.dtype)
     if x.size:
-        x = xp.ascontiguousarray(x)
+        x = contiguous(xp, x)
         threads = rows.row_threads(seen.rows, seen.n, x.itemsize)
         launch = _launch("normalize_rows", x.dtype, seen, eps, threads)
         scales = rows.dense(xp, weight), rows.dense(xp, bias)

@@ -19,6 +19,7 @@ import numpy as np
 from .compiling import source
 from .launching import Kernel, Launch, pointer
 from .layout import Ints, Layout, layout
+from .transpose import contiguous
 
 Array = Any
 
@@ -147,7 +148,7 @@ def _by_way(xp: Any, kind: str, x: Array, dims: Ints, keepdim: bool, number: flo
         return found.astype(x.dtype)
     order = tuple(d for d in range(x.ndim) if d not in dims) + tuple(sorted(dims))
     kept = x.ndim - len(dims)
-    line = xp.ascontiguousarray(x.transpose(order))
+    line = contiguous(xp, x.transpose(order))
     found = reduce(xp, kind, line, tuple(range(kept, x.ndim)), False, number)
     return found.reshape(_kept(x.shape, dims)) if keepdim else found
 

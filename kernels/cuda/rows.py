@@ -17,6 +17,7 @@ import numpy as np
 from tapegrad.kernels.strides import order_in_memory
 
 from .launching import pointer
+from .transpose import contiguous
 
 Array = Any
 Ints = tuple[int, ...]
@@ -46,7 +47,7 @@ def address(array: Array | None) -> int:
 
 def dense(xp: Any, array: Array | None) -> Array | None:
     """The array with its elements side by side, copied if they are not; None stays."""
-    return array if array is None else xp.ascontiguousarray(array)
+    return array if array is None else contiguous(xp, array)
 
 
 class Layout(NamedTuple):
@@ -76,7 +77,7 @@ class Layout(NamedTuple):
 
     def bring(self, xp: Any, other: Array) -> Array:
         """Another array of this shape, copied if it does not lie in memory as this one."""
-        return xp.ascontiguousarray(other.transpose(self.order))
+        return contiguous(xp, other.transpose(self.order))
 
 
 @functools.lru_cache(maxsize=4096)
@@ -107,10 +108,10 @@ def seen_along(xp: Any, x: Array, dim: int) -> tuple[Array, Layout]:
     if found is None:
         order = None if 0 in x.strides else order_in_memory(x.shape, x.strides)
         if order is None:
-            x = xp.ascontiguousarray(x)
+            x = contiguous(xp, x)
         else:
             back = tuple(np.argsort(order).tolist())
-            x = xp.ascontiguousarray(x.transpose(order)).transpose(back)
+            x = contiguous(xp, x.transpose(order)).transpose(back)
         found = layout(x.shape, x.strides, x.itemsize, dim)
         assert found is not None
     return x, found
