@@ -132,8 +132,8 @@ def convolve_weight_gradient(
     From grad (N, O, *counts) and x (N, C, *size) to dw (O, C/groups, *kernel) in grad's dtype.
     """
     if xp is not np:
-        window = Window(stride, padding, dilation, groups)
-        return on_gpu.weight_gradient(xp, grad, x, kernel, window)
+        over = Window(stride, padding, dilation, groups)
+        return on_gpu.weight_gradient(xp, grad, x, kernel, over)
     outputs = grad.shape[1] // groups
     window = kernel, stride, padding, dilation
     windows = _Windows(xp, grad.dtype, x.shape, *window, groups)
@@ -178,8 +178,8 @@ def convolve_input_gradient(
     From grad (N, O, *counts) and w (O, C/groups, *kernel) to dx (N, C, *input_size), grad's dtype.
     """
     if xp is not np:
-        window = Window(stride, padding, dilation, groups)
-        return on_gpu.input_gradient(xp, grad, w, input_size, window)
+        over = Window(stride, padding, dilation, groups)
+        return on_gpu.input_gradient(xp, grad, w, input_size, over)
     inputs, kernel = w.shape[1], w.shape[2:]
     margin = tuple(d * (k - 1) - m for d, k, m in zip(dilation, kernel, padding, strict=True))
     # With stride 1 the adjoint is itself a convolution, by the filters turned round. That copies
