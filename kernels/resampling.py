@@ -14,6 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .convolution import accumulator
+from .cuda import resampling as on_gpu
+
 Array = Any
 
 remembered = functools.lru_cache(maxsize=64)  # a network asks for the same again at every step
@@ -39,6 +42,7 @@ class Taps:
         """From entries: `weights[k]` leads from `inputs[k]` to `outputs[k]`."""
         self.size, self.count = size, count
         self._entries = inputs, outputs, weights
+        self.tables: dict[Any, Array] = {}  # of the kernels of a GPU, which keep them here
         order = np.argsort(outputs, kind="stable")
         inputs, outputs, weights = inputs[order], outputs[order], weights[order]
         # How many entries of the same output come before each.
@@ -64,6 +68,14 @@ class Taps:
         """The way back."""
         inputs, outputs, weights = self._entries
         return Taps(self.count, self.size, outputs, inputs, weights)
+
+    @functools.cached_property
+    def by_output(self) -> tuple[Array, Array, Array]:
+        """Inputs and weights output by output, and where those of each start (count + 1,)."""
+        inputs, outputs, weights = self._entries
+        order = np.argsort(outputs, kind="stable")
+        starts = np.searchsorted(outputs[order], np.arange(self.count + 1))
+        return starts, inputs[order], weights[order]
 
     def in_fixed_point(self) -> Taps:
         """The same with weights rounded to the 16 bits that PyTorch resizes bytes with."""
@@ -99,6 +111,27 @@ def reading(size: int, places: Array) -> Taps:
     """One input for each output."""
     places = np.asarray(places)
     return Taps(size, len(places), places, np.arange(len(places)), np.ones(len(places)))
+
+
+def resample(xp: Any, x: Array, plan: Sequence[tuple[int, Taps]]) -> Array:
+    """A new array: x read along the axes of a plan, one after the other, as weighted sums.
+
+    >>> resample(np, np.array([[1.0, 2.0], [3.0, 5.0]]), [(1, wrapped(2, 1, 0))])
+    array([[2., 1., 2.],
+           [5., 3., 5.]])
+    """
+    if xp is not np and plan:
+        found = on_gpu.resample(xp, x, plan)
+        if found is not None:
+            return found
+    weighs = any(len(t.rows) > 1 or t.rows[0].weights is not None for _, t in plan if t.rows)
+    out = x.astype(accumulator(xp, x.dtype), copy=False) if weighs else x
+    extended = extend(xp, out, plan) if plan else None
+    if extended is not None:
+        return extended.astype(x.dtype, copy=False)
+    for axis, taps in plan:
+        out = apply(xp, out, axis, taps)
+    return out.astype(x.dtype, copy=not plan)
 
 
 def apply(xp: Any, x: Array, axis: int, taps: Taps) -> Array:

@@ -13,6 +13,7 @@ import numpy as np
 
 from . import images
 from .compiling import source
+from .digits import Divisor
 from .images import Layout
 from .launching import Kernel, Launch, pointer
 from .reductions import reduce
@@ -188,8 +189,9 @@ class _Pooling(ctypes.Structure):
 
     _fields_ = (
         ("axes", _Axis * 3),
-        ("outer", c_longlong),
-        ("inner", c_longlong),
+        ("total", c_longlong),
+        ("inner", Divisor),
+        ("digits", Divisor * 3),
         ("outer_step", c_longlong),
         ("counts_padding", c_bool),
         ("divisor", c_int),
@@ -209,19 +211,21 @@ def _launch(
     _check(axes)
     missing = 3 - len(axes)
     all_axes, steps = (Axis(),) * missing + axes, (0,) * missing + seen.steps
+    made = [axis.size if what.endswith("gradient") else axis.windows for axis in all_axes]
+    inner = seen.inner // width
+    total = seen.outer * math.prod(made) * inner
     given = _Pooling(
         (_Axis * 3)(*(_Axis(*axis, step) for axis, step in zip(all_axes, steps, strict=True))),
-        seen.outer,
-        seen.inner // width,
+        total,
+        Divisor.of(inner),
+        (Divisor * 3)(*map(Divisor.of, made)),
         seen.outer_step,
         counts_padding,
         divisor,
     )
-    places = (axis.size if what.endswith("gradient") else axis.windows for axis in axes)
-    items = seen.outer * math.prod(places) * (seen.inner // width)
     pointers = {"max_pool": 3, "max_pool_gradient": 3, "avg_pool": 2, "avg_pool_gradient": 2}
     return _kernel(what, dtype, width).prepare(
-        (images.blocks(items), 1, 1),
+        (images.blocks(total), 1, 1),
         (images.THREADS, 1, 1),
         varying=(c_void_p,) * pointers[what],
         constant=(given,),

@@ -9,23 +9,24 @@ constexpr int MOST = 8;  // dimensions
 struct Walk {
     long long total, length, along;  // positions are below `length`, and `along` apart in x
     int dims;
-    long long sizes[MOST], x_steps[MOST], index_steps[MOST];
+    Divisor sizes[MOST];
+    long long x_steps[MOST], index_steps[MOST];
 };
 
 // out = x at the positions of `index`, negative ones counted from the end.
 template <class Word>
 __global__ void __launch_bounds__(256)
     gather(const Word* x, const long long* index, Word* out, Walk walk) {
-    for (long long item = first_item(); item < walk.total; item += item_stride()) {
-        long long rest = item, from = 0, at = 0;
-        for (int d = 0; d < walk.dims; d++) {
-            const long long digit = take_digit(rest, walk.sizes[d]);
-            from += digit * walk.x_steps[d];
-            at += digit * walk.index_steps[d];
-        }
-        const long long position = index[at];
-        out[item] = x[from + (position < 0 ? position + walk.length : position) * walk.along];
+    const long long item = this_item();
+    if (item >= walk.total) return;
+    long long rest = item, from = 0, at = 0;
+    for (int d = 0; d < walk.dims; d++) {
+        const long long digit = take_digit(rest, walk.sizes[d]);
+        from += digit * walk.x_steps[d];
+        at += digit * walk.index_steps[d];
     }
+    const long long position = index[at];
+    out[item] = x[from + (position < 0 ? position + walk.length : position) * walk.along];
 }
 
 // How an output of dimensions `sizes`, innermost first, walks through what is added to it. Along
@@ -33,48 +34,51 @@ __global__ void __launch_bounds__(256)
 struct Lines {
     long long total, length, x_along, index_along;
     int dims, dim;
-    long long sizes[MOST], bounds[MOST], x_steps[MOST], index_steps[MOST];
+    Divisor sizes[MOST];
+    long long bounds[MOST], x_steps[MOST], index_steps[MOST];
 };
 
 // Each output adds up those of the few elements of its line whose positions are its own.
 template <class T>
 __global__ void __launch_bounds__(256)
     scatter_lines(const T* x, const long long* index, T* out, Lines lines) {
-    for (long long item = first_item(); item < lines.total; item += item_stride()) {
-        long long rest = item, from = 0, at = 0, own = 0;
-        bool inside = true;
-        for (int d = 0; d < lines.dims; d++) {
-            const long long digit = take_digit(rest, lines.sizes[d]);
-            if (d == lines.dim) {
-                own = digit;
-                continue;
-            }
-            inside = inside && digit < lines.bounds[d];
-            from += digit * lines.x_steps[d];
-            at += digit * lines.index_steps[d];
+    const long long item = this_item();
+    if (item >= lines.total) return;
+    long long rest = item, from = 0, at = 0, own = 0;
+    bool inside = true;
+    for (int d = 0; d < lines.dims; d++) {
+        const long long digit = take_digit(rest, lines.sizes[d]);
+        if (d == lines.dim) {
+            own = digit;
+            continue;
         }
-        Compute<T> sum = 0;
-        if (inside)
-            for (long long i = 0; i < lines.length; i++)
-                if (index[at + i * lines.index_along] == own) sum += load(x[from + i * lines.x_along]);
-        out[item] = store<T>(sum);
+        inside = inside && digit < lines.bounds[d];
+        from += digit * lines.x_steps[d];
+        at += digit * lines.index_steps[d];
     }
+    Compute<T> sum = 0;
+    if (inside)
+        for (long long i = 0; i < lines.length; i++)
+            if (index[at + i * lines.index_along] == own) sum += load(x[from + i * lines.x_along]);
+    out[item] = store<T>(sum);
 }
 
 // owners[p] = the last k with positions[k] = p.
 extern "C" __global__ void __launch_bounds__(256)
     claim(const long long* positions, long long* owners, long long n) {
-    for (long long k = first_item(); k < n; k += item_stride()) atomicMax(owners + positions[k], k);
+    const long long k = this_item();
+    if (k >= n) return;
+    atomicMax(owners + positions[k], k);
 }
 
 // Writes the rows that own their position.
 template <class Word>
 __global__ void __launch_bounds__(256)
     put_rows(const Word* rows, const long long* positions, const long long* owners, Word* out,
-             long long n, long long width) {
-    for (long long item = first_item(); item < n * width; item += item_stride()) {
-        long long k = item;
-        const long long column = take_digit(k, width), position = positions[k];
-        if (owners[position] == k) out[position * width + column] = rows[item];
-    }
+             long long n, Divisor width) {
+    const long long item = this_item();
+    if (item >= n * width.size) return;
+    long long k = item;
+    const long long column = take_digit(k, width), position = positions[k];
+    if (owners[position] == k) out[position * width.size + column] = rows[item];
 }

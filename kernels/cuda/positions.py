@@ -17,8 +17,8 @@ import numpy as np
 
 from tapegrad.kernels.strides import channels_last_order, collapse, filled, fills, is_channels_last
 
-from . import rows as layouts
 from .compiling import source
+from .digits import Divisor
 from .launching import Kernel, Launch, pointer
 from .rows import FLOATS
 from .segments import combine_rows
@@ -174,7 +174,8 @@ class _Walk(ctypes.Structure):
     _fields_ = (
         *((name, c_longlong) for name in ("total", "length", "along")),
         ("dims", c_int),
-        *((name, c_longlong * MOST) for name in ("sizes", "x_steps", "index_steps")),
+        ("sizes", Divisor * MOST),
+        *((name, c_longlong * MOST) for name in ("x_steps", "index_steps")),
     )
 
 
@@ -185,7 +186,8 @@ class _Lines(ctypes.Structure):
         *((name, c_longlong) for name in ("total", "length", "x_along", "index_along")),
         ("dims", c_int),
         ("dim", c_int),
-        *((name, c_longlong * MOST) for name in ("sizes", "bounds", "x_steps", "index_steps")),
+        ("sizes", Divisor * MOST),
+        *((name, c_longlong * MOST) for name in ("bounds", "x_steps", "index_steps")),
     )
 
 
@@ -206,7 +208,7 @@ def _reading(
     places = tuple(step // 8 for step in places)
     total = math.prod(sizes)
     walk = _Walk(
-        total, length, along // word, len(sizes), *(_inside_out(v) for v in (sizes, own, places))
+        total, length, along // word, len(sizes), _divisors(sizes), *map(_inside_out, (own, places))
     )
     return _prepared(_kernel("gather", _WORDS[word]), total, 3, walk)
 
@@ -225,7 +227,8 @@ def _scattering(
         places[dim],
         dims,
         dims - 1 - dim,
-        *(_inside_out(v) for v in (shape, bounds, steps, places)),
+        _divisors(shape),
+        *map(_inside_out, (bounds, steps, places)),
     )
     return _prepared(_kernel("scatter_lines", _TYPES[dtype]), total, 3, lines)
 
@@ -236,8 +239,13 @@ def _putting(size: int, n: int, width: int) -> tuple[Launch, Launch]:
     write = _kernel("put_rows", _WORDS[size])
     return (
         _prepared(claim, n, 2, c_longlong(n)),
-        _prepared(write, n * width, 4, c_longlong(n), c_longlong(width)),
+        _prepared(write, n * width, 4, c_longlong(n), Divisor.of(width)),
     )
+
+
+def _divisors(sizes: Ints) -> Any:
+    """What splits the number of an output into those of its dimensions, innermost first."""
+    return (Divisor * MOST)(*map(Divisor.of, reversed(sizes)))
 
 
 def _inside_out(values: Ints) -> Any:
@@ -246,7 +254,7 @@ def _inside_out(values: Ints) -> Any:
 
 
 def _prepared(kernel: Kernel, items: int, pointers: int, *constant: Any) -> Launch:
-    blocks = min(-(-items // _THREADS), layouts.MOST_BLOCKS)
+    blocks = -(-items // _THREADS)
     return kernel.prepare(
         (blocks, 1, 1), (_THREADS, 1, 1), varying=(c_void_p,) * pointers, constant=constant
     )

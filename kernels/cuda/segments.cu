@@ -8,7 +8,8 @@
 #include "types.cuh"
 
 struct Segments {
-    long long n, width, chunk, chunks;
+    long long n, chunks;
+    Divisor width, chunk;
     long long skipped;  // the position whose rows count for nothing; -1 for none
     int way;
 };
@@ -36,7 +37,7 @@ template <class T>
 __device__ __forceinline__ void put(T* out, Compute<T> value, long long position,
                                     const Segments& given, long long column) {
     if (position == given.skipped) return;
-    T* at = out + position * given.width + column;
+    T* at = out + position * given.width.size + column;
     *at = store<T>(combine(given.way, load(*at), value));
 }
 
@@ -47,36 +48,35 @@ __global__ void __launch_bounds__(256)
     combine_chunks(const T* rows, const long long* positions, const long long* order, T* out,
                    Compute<T>* parts, Segments given) {
     const Sorted sorted{positions, order};
-    const long long total = given.chunks * given.width;
-    for (long long item = first_item(); item < total; item += item_stride()) {
-        long long chunk = item;
-        const long long column = take_digit(chunk, given.width);
-        const long long begin = chunk * given.chunk;
-        const long long end = begin + given.chunk < given.n ? begin + given.chunk : given.n;
-        long long position = sorted[begin];
-        bool begins_here = begin == 0 || sorted[begin - 1] != position;
-        Compute<T> value = load(rows[order[begin] * given.width + column]);
-        Compute<T>* part = parts + chunk * 2 * given.width + column;
+    const long long item = this_item();
+    if (item >= given.chunks * given.width.size) return;
+    long long chunk = item;
+    const long long column = take_digit(chunk, given.width);
+    const long long begin = chunk * given.chunk.size;
+    const long long end = begin + given.chunk.size < given.n ? begin + given.chunk.size : given.n;
+    long long position = sorted[begin];
+    bool begins_here = begin == 0 || sorted[begin - 1] != position;
+    Compute<T> value = load(rows[order[begin] * given.width.size + column]);
+    Compute<T>* part = parts + chunk * 2 * given.width.size + column;
 #pragma unroll 2
-        for (long long k = begin + 1; k < end; k++) {
-            const long long row = order[k], next = positions[row];
-            const Compute<T> brought = load(rows[row * given.width + column]);
-            if (next == position) {
-                value = combine(given.way, value, brought);
-                continue;
-            }
-            if (begins_here)
-                put(out, value, position, given, column);
-            else
-                part[0] = value;
-            position = next, value = brought, begins_here = true;
+    for (long long k = begin + 1; k < end; k++) {
+        const long long row = order[k], next = positions[row];
+        const Compute<T> brought = load(rows[row * given.width.size + column]);
+        if (next == position) {
+            value = combine(given.way, value, brought);
+            continue;
         }
-        const bool ends_here = end == given.n || sorted[end] != position;
-        if (begins_here && ends_here)
+        if (begins_here)
             put(out, value, position, given, column);
         else
-            part[begins_here ? given.width : 0] = value;
+            part[0] = value;
+        position = next, value = brought, begins_here = true;
     }
+    const bool ends_here = end == given.n || sorted[end] != position;
+    if (begins_here && ends_here)
+        put(out, value, position, given, column);
+    else
+        part[begins_here ? given.width.size : 0] = value;
 }
 
 // The first place after `begin` where the sorted positions are no longer `position`.
@@ -98,21 +98,20 @@ __global__ void __launch_bounds__(256)
     combine_across(const long long* positions, const long long* order, T* out,
                    const Compute<T>* parts, Segments given) {
     const Sorted sorted{positions, order};
-    const long long total = (given.chunks - 1) * given.width;
-    for (long long item = first_item(); item < total; item += item_stride()) {
-        long long chunk = item;
-        const long long column = take_digit(chunk, given.width);
-        const long long begin = chunk * given.chunk, end = begin + given.chunk;
-        const long long position = sorted[end - 1];
-        const bool goes_on = sorted[end] == position;
-        const bool begins_here = begin == 0 || sorted[begin - 1] != position;
-        if (!goes_on || !begins_here || position == given.skipped) continue;
-        const long long last = divide(end_of(sorted, position, end, given.n) - 1, given.chunk);
-        const Compute<T>* part = parts + chunk * 2 * given.width + column;
-        Compute<T> value = part[given.width];
+    const long long item = this_item();
+    if (item >= (given.chunks - 1) * given.width.size) return;
+    long long chunk = item;
+    const long long column = take_digit(chunk, given.width);
+    const long long begin = chunk * given.chunk.size, end = begin + given.chunk.size;
+    const long long position = sorted[end - 1];
+    const bool goes_on = sorted[end] == position;
+    const bool begins_here = begin == 0 || sorted[begin - 1] != position;
+    if (!goes_on || !begins_here || position == given.skipped) return;
+    const long long last = divide(end_of(sorted, position, end, given.n) - 1, given.chunk);
+    const Compute<T>* part = parts + chunk * 2 * given.width.size + column;
+    Compute<T> value = part[given.width.size];
 #pragma unroll 4
-        for (long long i = 1; i <= last - chunk; i++)
-            value = combine(given.way, value, part[i * 2 * given.width]);
-        put(out, value, position, given, column);
-    }
+    for (long long i = 1; i <= last - chunk; i++)
+        value = combine(given.way, value, part[i * 2 * given.width.size]);
+    put(out, value, position, given, column);
 }

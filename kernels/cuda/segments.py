@@ -16,6 +16,7 @@ import numpy as np
 
 from . import rows as layouts
 from .compiling import source
+from .digits import Divisor
 from .launching import Kernel, Launch, pointer
 from .rows import FLOATS
 
@@ -73,7 +74,11 @@ class _Segments(ctypes.Structure):
     """`Segments` of `segments.cu`."""
 
     _fields_ = (
-        *((name, c_longlong) for name in ("n", "width", "chunk", "chunks", "skipped")),
+        ("n", c_longlong),
+        ("chunks", c_longlong),
+        ("width", Divisor),
+        ("chunk", Divisor),
+        ("skipped", c_longlong),
         ("way", c_int),
     )
 
@@ -84,10 +89,10 @@ def _launches(
 ) -> tuple[Launch, Launch | None]:
     """Within chunks, and across them where there are several."""
     chunks = -(-n // chunk)
-    given = _Segments(n, width, chunk, chunks, skipped, way)
+    given = _Segments(n, chunks, Divisor.of(width), Divisor.of(chunk), skipped, way)
 
     def prepared(what: str, items: int, pointers: int) -> Launch:
-        blocks = min(-(-items // _THREADS), layouts.MOST_BLOCKS)
+        blocks = -(-items // _THREADS)
         return _kernel(what, dtype).prepare(
             (blocks, 1, 1), (_THREADS, 1, 1), varying=(c_void_p,) * pointers, constant=(given,)
         )
