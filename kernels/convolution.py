@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from .cuda import convolution as on_gpu
-from .cuda.convolution import Window
+from .cuda.convolution_windows import Window
 from .threads import get_num_threads, serial_products, share
 
 Array = Any

@@ -7,39 +7,38 @@ channels next to each other in memory where the images or the filters have. Wher
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import math
 from collections.abc import Iterator
 from ctypes import c_bool, c_int, c_longlong, c_void_p
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from tapegrad.kernels.strides import is_channels_last
 
+from . import convolution_direct as direct
 from . import images
 from .compiling import source
+from .convolution_windows import (
+    DATA_GRADIENT,
+    FORWARD,
+    MOST,
+    WEIGHT_GRADIENT,
+    Shapes,
+    Window,
+    windows,
+)
 from .launching import Kernel, Launch, pointer
 from .rows import FLOATS, address, wide
+from .transpose import contiguous
 
 Array = Any
 Ints = tuple[int, ...]
 
-_AXES = 3
-_STAGES, _LINE, _PADDED_LINE, _ROW = 3, 64, 80, 32  # of `tiles.cuh` and `windows.cuh`, in bytes
-_MOST = 2**31 - 1
+_STAGES, _PADDED_LINE, _ROW = 3, 80, 32  # of tiles.cuh and windows.cuh, in bytes
 _WANTED_BLOCKS = 528  # twice as many as large GPUs have at once
 _LEAST_PLACES = 256  # of a part of a gradient to filters
-
-
-class Window(NamedTuple):
-    """How the filters go over the images: for each dimension a number, but for the groups."""
-
-    stride: Ints
-    padding: Ints
-    dilation: Ints
-    groups: int
 
 
 def convolve(
@@ -60,7 +59,7 @@ def convolve(
     last = _is_last(x) or _is_last(w)
     y = images.new(xp, last, (len(x), len(w), *counts), x.dtype)
     if y.size:
-        _walk(xp, "forward", x, w, bias, y, window, relu)
+        _walk(xp, FORWARD, x, w, bias, y, window, relu)
     return y
 
 
@@ -77,7 +76,7 @@ def input_gradient(xp: Any, grad: Array, w: Array, size: Ints, window: Window) -
     last = _is_last(grad) or _is_last(w)
     to_x = images.new(xp, last, (len(grad), w.shape[1] * window.groups, *size), grad.dtype)
     if to_x.size:
-        _walk(xp, "data gradient", grad, w, None, to_x, window)
+        _walk(xp, DATA_GRADIENT, grad, w, None, to_x, window)
     return to_x
 
 
@@ -102,9 +101,8 @@ def weight_gradient(xp: Any, grad: Array, x: Array, kernel: Ints, window: Window
     grad, x = _whole_steps(xp, grad), _whole_steps(xp, x)
     packed = (
         x.dtype == np.float32
-        and _is_packed(x.shape, x.strides, x.itemsize, shape[1])
-        and _is_packed(grad.shape, grad.strides, x.itemsize, shape[0] // window.groups)
-        and images.aligned(x, grad)
+        and _is_packed(x, shape[1])
+        and _is_packed(grad, shape[0] // window.groups)
     )
     shapes = x.shape, x.strides, shape, to_w.strides, grad.shape, grad.strides
     parts, launch, combine = _weight_launch(x.dtype, packed, shapes, window, last)
@@ -115,16 +113,6 @@ def weight_gradient(xp: Any, grad: Array, x: Array, kernel: Ints, window: Window
     launch(pointer(grad), pointer(x), pointer(sums))
     combine(pointer(sums), pointer(to_w))
     return to_w
-
-
-def _is_last(array: Array) -> bool:
-    return is_channels_last(array.shape, array.strides)
-
-
-def _whole_steps(xp: Any, array: Array) -> Array:
-    """The array, copied where its strides are not whole numbers of elements."""
-    uneven = any(stride % array.itemsize for stride in array.strides)
-    return xp.ascontiguousarray(array) if uneven else array
 
 
 def _walk(
@@ -138,143 +126,64 @@ def _walk(
     relu: bool = False,
 ) -> None:
     """Write y, from images x of the channels that are summed, and filters."""
-    x, backward = _whole_steps(xp, x), what == "data gradient"
-    summed = w.shape[0] // window.groups if backward else w.shape[1]
-    packed = (
-        x.dtype == np.float32
-        and _is_packed(x.shape, x.strides, x.itemsize, summed)
-        and images.aligned(x)
-    )
-    if packed:
-        w = _arranged(xp, w, 0 if backward else 1)
-    w = _whole_steps(xp, w)
+    x, backward = _whole_steps(xp, x), what == DATA_GRADIENT
     if bias is not None:
-        bias = xp.ascontiguousarray(bias)
+        bias = contiguous(xp, bias)
+    if direct.has_few(w.shape, window):
+        packed = direct.is_depthwise(w.shape, window) and _is_last(y) and _is_packed(x, len(w))
+        w = _arranged(xp, w, 0) if packed else _whole_steps(xp, w)
+        direct.walk(what, packed, x, w, bias, y, window, relu)
+        return
+    summed = w.shape[0] // window.groups if backward else w.shape[1]
+    packed = x.dtype == np.float32 and _is_packed(x, summed)
+    w = _arranged(xp, w, 0 if backward else 1) if packed else _whole_steps(xp, w)
     shapes = x.shape, x.strides, w.shape, w.strides, y.shape, y.strides
     launch = _launch(what, x.dtype, packed, shapes, window, relu)
     launch(pointer(x), pointer(w), address(bias), pointer(y))
 
 
-def _arranged(xp: Any, w: Array, summed: int) -> Array:
-    """Filters with the elements that are summed next to each other, copied if they are not so."""
-    order = [d for d in range(w.ndim) if d not in (0, 1)]
-    order = [1 - summed, *order, summed]
+def _is_last(array: Array) -> bool:
+    return is_channels_last(array.shape, array.strides)
+
+
+def _whole_steps(xp: Any, array: Array) -> Array:
+    """The array, copied where its strides are not whole numbers of elements."""
+    uneven = any(stride % array.itemsize for stride in array.strides)
+    return contiguous(xp, array) if uneven else array
+
+
+def _is_packed(x: Array, channels: int) -> bool:
+    """Whether packs of 16 bytes hold channels of one place and one group."""
+    strides, itemsize = x.strides, x.itemsize
+    return (
+        strides[1] == itemsize
+        and channels * itemsize % 16 == 0
+        and not any(step % 16 for step in (strides[0], *strides[2:]))
+        and images.aligned(x)
+    )
+
+
+def _arranged(xp: Any, w: Array, inner: int) -> Array:
+    """Filters with outputs (0) or channels (1) next to each other, copied if they are not so."""
+    order = (1 - inner, *range(2, w.ndim), inner)
+    back = (w.ndim - 1, 0, *range(1, w.ndim - 1)) if inner == 0 else images.to_last(w.ndim)
     moved = w.transpose(order)
     if moved.flags.c_contiguous and images.aligned(w):
         return w
-    back = sorted(range(w.ndim), key=order.__getitem__)
-    return xp.ascontiguousarray(moved).transpose(back)
-
-
-@functools.lru_cache(maxsize=4096)
-def _is_packed(shape: Ints, strides: Ints, itemsize: int, channels: int) -> bool:
-    """Whether packs of 16 bytes hold channels of one place and one group."""
-    steps = (strides[0], *strides[2:])
-    return (
-        strides[1] == itemsize
-        and channels % (16 // itemsize) == 0
-        and not any(step % 16 for step in steps)
-    )
-
-
-class _Windows(ctypes.Structure):
-    """`Windows` of `windows.cuh`."""
-
-    _fields_ = (
-        ("image_step", c_longlong),
-        ("channel_step", c_longlong),
-        ("step", c_longlong * _AXES),
-        ("weight_group", c_longlong),
-        ("weight_output", c_longlong),
-        ("weight_channel", c_longlong),
-        ("weight_step", c_longlong * _AXES),
-        ("out_image", c_longlong),
-        ("out_channel", c_longlong),
-        ("out_step", c_longlong * _AXES),
-        ("images", c_int),
-        ("groups", c_int),
-        ("channels", c_int),
-        ("outputs", c_int),
-        ("size", c_int * _AXES),
-        ("count", c_int * _AXES),
-        ("kernel", c_int * _AXES),
-        ("stride", c_int * _AXES),
-        ("padding", c_int * _AXES),
-        ("dilation", c_int * _AXES),
-        ("classes", c_int * _AXES),
-        ("tap_step", c_int * _AXES),
-        ("tap_move", c_int * _AXES),
-        ("backward", c_int),
-        ("relu", c_int),
-        ("pairs", c_int),
-    )
-
-
-Shapes = tuple[Ints, Ints, Ints, Ints, Ints, Ints]  # of images read, filters, images written
-
-
-def _windows(what: str, itemsize: int, shapes: Shapes, window: Window, relu: bool) -> _Windows:
-    """What a kernel is told; strides are in bytes here."""
-    shape, strides, filters, filter_strides, out, out_strides = shapes
-    groups, backward = window.groups, what == "data gradient"
-    _check(shape, out, filters, window)
-
-    def spread(values: Any, missing: int = 1) -> Any:
-        values = tuple(values)
-        return (missing,) * (_AXES - len(values)) + values
-
-    def steps(of: Ints) -> list[int]:
-        return [stride // itemsize for stride in of]
-
-    image_step, channel_step, *step = steps(strides)
-    out_image, out_channel, *out_step = steps(out_strides)
-    first, second, *weight_step = steps(filter_strides)
-    if backward:  # the filters' channels are written, and their outputs summed
-        channels, outputs = filters[0] // groups, filters[1]
-        weight_group, weight_output, weight_channel = channels * first, second, first
-    else:
-        channels, outputs = filters[1], filters[0] // groups
-        weight_group, weight_output, weight_channel = outputs * first, first, second
-    stride, padding, dilation = window.stride, window.padding, window.dilation
-    common = [s // math.gcd(s, d) if backward else 1 for s, d in zip(stride, dilation, strict=True)]
-    move = [
-        -(t * d // s) if backward else d for t, s, d in zip(common, stride, dilation, strict=True)
-    ]
-    neighbours = out_channel == 1 and not any(n % 2 for n in (out_image, *out_step, outputs))
-    return _Windows(
-        image_step, channel_step, spread(step, 0),
-        weight_group, weight_output, weight_channel, spread(weight_step, 0),
-        out_image, out_channel, spread(out_step, 0),
-        shape[0], groups, channels, outputs,
-        spread(shape[2:]), spread(out[2:]), spread(filters[2:]),
-        spread(stride), spread(padding, 0), spread(dilation),
-        spread(stride if backward else ()), spread(common), spread(move),
-        backward, relu, neighbours,
-    )  # fmt: skip
-
-
-def _check(shape: Ints, out: Ints, filters: Ints, window: Window) -> None:
-    """Refuse what the kernels' whole numbers of 32 bits do not hold."""
-    for n, m, k, s, p, d in zip(shape[2:], out[2:], filters[2:], *window[:3], strict=True):
-        if max(n, m) + 2 * p + k * d + s >= 1 << 30:
-            raise ValueError(f"convolution on a GPU: images of {n} places and {m} are too large")
-    if max(*shape[:2], math.prod(filters)) > _MOST:
-        raise ValueError(
-            f"convolution on a GPU: {shape[0]} images and filters {filters} are too many"
-        )
+    return contiguous(xp, moved).transpose(back)
 
 
 @functools.lru_cache(maxsize=4096)
 def _launch(
     what: str, dtype: np.dtype, packed: bool, shapes: Shapes, window: Window, relu: bool
 ) -> Launch:
-    given = _windows(what, dtype.itemsize, shapes, window, relu)
+    given = windows(what, dtype.itemsize, shapes, window, relu)
     classes = math.prod(given.classes)
     places = (-(-n // s) for n, s in zip(given.count, given.classes, strict=True))
     rows = given.images * math.prod(places)
     size = _tile(dtype, packed, rows * classes, given.outputs, given.groups)
     blocks = -(-rows // size) * -(-given.outputs // size) * classes * given.groups
-    if blocks > _MOST:
+    if blocks > MOST:
         raise ValueError(f"convolution on a GPU: {rows} places are too many")
     return _kernel("convolve", dtype, size, packed).prepare(
         (blocks, 1, 1),
@@ -293,14 +202,38 @@ def _weight_launch(
 
     The second is to add the parts up; None if there is nothing to do, and the first one makes it.
     """
-    given = _windows("weight gradient", dtype.itemsize, shapes, window, relu=False)
+    if direct.has_few(shapes[2], window):
+        parts, launch = direct.weight_launch(dtype, shapes, window)
+    else:
+        parts, launch = _tiled_weight_launch(dtype, packed, shapes, window)
+    outputs, channels, *kernel = shapes[2]
+    taps, high = math.prod(kernel), 1
+    whole = last or taps == 1 or channels == 1
+    if parts == 1 and whole and dtype.itemsize > 2:
+        return parts, launch, None
+    while high < min(parts, 16):
+        high *= 2
+    sizes = c_longlong(outputs), c_int(taps), c_int(channels), c_int(parts)
+    combine = _combine(dtype).prepare(
+        (min(-(-outputs * taps * channels // 32), MOST), 1, 1),
+        (32, high, 1),
+        varying=(c_void_p,) * 2,
+        constant=(*sizes, c_bool(not whole)),
+    )
+    return parts, launch, combine
+
+
+def _tiled_weight_launch(
+    dtype: np.dtype, packed: bool, shapes: Shapes, window: Window
+) -> tuple[int, Launch]:
+    given = windows(WEIGHT_GRADIENT, dtype.itemsize, shapes, window, relu=False)
     size, places = 64, given.images * math.prod(given.count)
-    taps = math.prod(given.kernel)
-    tiles = -(-given.outputs // size) * -(-(given.channels * taps) // size) * given.groups
+    width = given.channels * math.prod(given.kernel)
+    tiles = -(-given.outputs // size) * -(-width // size) * given.groups
     parts = max(1, min(_WANTED_BLOCKS // tiles, places // _LEAST_PLACES))
     length = -(-places // parts)
     parts = -(-places // length)
-    if tiles * parts > _MOST or length > _MOST:
+    if tiles * parts > MOST or length > MOST:
         raise ValueError(f"convolution on a GPU: {places} places are too many")
     launch = _kernel("weight_gradient", dtype, size, packed).prepare(
         (tiles * parts, 1, 1),
@@ -309,21 +242,7 @@ def _weight_launch(
         varying=(c_void_p,) * 3,
         constant=(given, c_int(length)),
     )
-    whole = last or taps == 1 or given.channels == 1
-    if parts == 1 and whole and dtype.itemsize > 2:
-        return parts, launch, None
-    outputs, high = given.outputs * given.groups, 1
-    while high < min(parts, 16):
-        high *= 2
-    combine = _combine(dtype).prepare(
-        (min(-(-outputs * taps * given.channels // 32), _MOST), 1, 1),
-        (32, high, 1),
-        varying=(c_void_p,) * 2,
-        constant=(
-            c_longlong(outputs), c_int(taps), c_int(given.channels), c_int(parts), c_bool(not whole)
-        ),
-    )  # fmt: skip
-    return parts, launch, combine
+    return parts, launch
 
 
 def _tile(dtype: np.dtype, packed: bool, rows: int, outputs: int, groups: int) -> int:

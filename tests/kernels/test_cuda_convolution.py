@@ -7,7 +7,7 @@ from recording import record
 from tapegrad.autograd.arrays import bfloat16
 from tapegrad.kernels import convolution
 from tapegrad.kernels.cuda import convolution as on_gpu
-from tapegrad.kernels.cuda.convolution import Window
+from tapegrad.kernels.cuda.convolution_windows import Window
 from tapegrad.kernels.cuda.launching import use_backend
 from tapegrad.kernels.emulator import EmulatedBackend
 from tapegrad.kernels.strides import is_channels_last
@@ -103,6 +103,26 @@ def test_large_tiles(emulated, monkeypatch):
     case = ((13, 11), (3, 3), ONE, (1, 1), ONE, 1)
     check(emulated, *operands(case, np.float32, 1, 12, 150), case[2:], True)
     on_gpu._launch.cache_clear()
+
+
+@WINDOWS
+def test_groups_of_few_channels(emulated, case):
+    *window, _ = case[2:]
+    for last, groups, inputs, outputs in (
+        (False, 6, 1, 1), (True, 8, 1, 1), (False, 3, 2, 3), (True, 3, 2, 1)
+    ):  # fmt: skip
+        grouped = (*case[:5], groups)
+        given = operands(grouped, np.float32, 2, groups * inputs, groups * outputs)
+        with record() as seen:
+            check(emulated, *given, (*window, groups), last, last)
+        assert sum("directly" in name for name in seen.launches) == 3
+
+
+@NAMES
+def test_many_groups_of_every_dtype(emulated, dtype):
+    case = ((6, 5), (3, 4), (1, 2), (1, 2), ONE, 40)
+    for last in (False, True):
+        check(emulated, *operands(case, dtype, 2, 40, 40), case[2:], last)
 
 
 @pytest.mark.parametrize("channels", [3, 8])

@@ -1,0 +1,98 @@
+"""Convolution in groups of few channels on a GPU: every thread makes its sums by itself."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterator
+from ctypes import c_bool, c_int, c_longlong, c_void_p
+from typing import Any
+
+import numpy as np
+
+from . import images
+from .compiling import source
+from .convolution_windows import MOST, WEIGHT_GRADIENT, Shapes, Window, windows
+from .launching import Kernel, Launch, pointer
+from .rows import FLOATS, address
+
+Array = Any
+Ints = tuple[int, ...]
+
+_FILENAME = "convolution_direct.cu"
+_FEW = 4  # channels; with more of them, tiles are full enough
+_TAPS = 9  # of convolution_direct.cu
+_WANTED_BLOCKS, _LEAST_PLACES = 1056, 1024
+
+
+def has_few(filters: Ints, window: Window) -> bool:
+    """Whether the groups have so few channels that tiles would be mostly empty."""
+    return window.groups > 1 and max(filters[0] // window.groups, filters[1]) <= _FEW
+
+
+def is_depthwise(filters: Ints, window: Window) -> bool:
+    """Whether every channel makes one, by a filter of its own."""
+    return filters[0] == window.groups and filters[1] == 1
+
+
+def walk(
+    what: str, packed: bool, x: Array, w: Array, bias: Array | None, y: Array, window: Window,
+    relu: bool,
+) -> None:  # fmt: skip
+    """Write y, from images x of the channels that are summed, and filters.
+
+    `packed` means that packs of channels lie side by side in x, and in filters that are depthwise.
+    """
+    shapes = x.shape, x.strides, w.shape, w.strides, y.shape, y.strides
+    launch = _launch(what, x.dtype, packed, shapes, window, relu)
+    launch(pointer(x), pointer(w), address(bias), pointer(y))
+
+
+@functools.lru_cache(maxsize=4096)
+def _launch(
+    what: str, dtype: np.dtype, packed: bool, shapes: Shapes, window: Window, relu: bool
+) -> Launch:
+    given = windows(what, dtype.itemsize, shapes, window, relu)
+    width = 16 // dtype.itemsize if packed else 1
+    last = given.out_channel == 1
+    items = math.prod(shapes[4]) // width
+    return _kernel("convolve_directly", dtype, width).prepare(
+        (images.blocks(items), 1, 1),
+        (images.THREADS, 1, 1),
+        varying=(c_void_p,) * 4,
+        constant=(given, c_longlong(items), c_bool(last)),
+    )
+
+
+def weight_launch(dtype: np.dtype, shapes: Shapes, window: Window) -> tuple[int, Launch]:
+    """In how many parts the gradient to the filters is made, and the launch for that."""
+    given = windows(WEIGHT_GRADIENT, dtype.itemsize, shapes, window, relu=False)
+    outputs, places = given.groups * given.outputs, given.images * math.prod(given.count)
+    wide = min(outputs, 32) if given.out_channel == 1 else 1
+    width = 1 << (wide - 1).bit_length()
+    chunks = -(-math.prod(given.kernel) // _TAPS) * given.channels * -(-outputs // width)
+    parts = max(1, min(_WANTED_BLOCKS // chunks, places // _LEAST_PLACES))
+    length = -(-places // parts)
+    parts = -(-places // length)
+    if chunks * parts > MOST or length > MOST:
+        raise ValueError(f"convolution on a GPU: {places} places are too many")
+    launch = _kernel("weight_gradient_directly", dtype).prepare(
+        (chunks * parts, 1, 1),
+        (width, images.THREADS // width, 1),
+        varying=(c_void_p,) * 3,
+        constant=(given, c_int(length)),
+    )
+    return parts, launch
+
+
+def _kernel(what: str, dtype: np.dtype, *numbers: int) -> Kernel:
+    name = f"{what}<{', '.join((FLOATS[dtype], *map(str, numbers)))}>"
+    return Kernel(source(_FILENAME), name, filename=_FILENAME)
+
+
+def variants() -> Iterator[Kernel]:
+    """Every kernel that these functions can ask for."""
+    for dtype in FLOATS:
+        yield _kernel("weight_gradient_directly", dtype)
+        for width in (1, 16 // dtype.itemsize):
+            yield _kernel("convolve_directly", dtype, width)
