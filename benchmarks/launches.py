@@ -14,7 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cupy
 import numpy as np
 
 import tapegrad as tg
@@ -43,13 +42,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--write", action="store_true", help="keep the figures")
     options = parser.parse_args()
+    import cupy
+
     host = np.zeros(1 << 16, np.float32)
     memory = cupy.cuda.UnownedMemory(host.ctypes.data, host.nbytes, host, 0)
     cupy.cuda.set_allocator(lambda size: cupy.cuda.MemoryPointer(memory, 0))
     arrays.MODULES[cupy.ndarray] = cupy
     arrays.DEVICE_TYPES.add(cupy.ndarray)
     with use_backend(NullBackend()):
-        figures = {name: cost(call) for name, call in rows().items()}
+        figures = {name: cost(call) for name, call in rows(cupy).items()}
     for name, microseconds in figures.items():
         print(f"{name:40} {microseconds:6.2f} us")
     if options.write:
@@ -57,13 +58,13 @@ def main() -> None:
         RESULTS.write_text(json.dumps(found, indent=2) + "\n")
 
 
-def rows() -> dict[str, Callable[[], Any]]:
-    """What is timed, by name."""
-    x, y = (wrap(cupy.empty((8, 16), np.float32)) for _ in range(2))
-    leaf = wrap(cupy.empty((8, 16), np.float32)).requires_grad_()
+def rows(xp: Any) -> dict[str, Callable[[], Any]]:
+    """What is timed, by name, on arrays of a module."""
+    x, y = (wrap(xp.empty((8, 16), np.float32)) for _ in range(2))
+    leaf = wrap(xp.empty((8, 16), np.float32)).requires_grad_()
     chain = tg.fused(lambda x, y, rate: tg.exp(tg.tanh(x * y + x) * y * rate))
     return {
-        "cupy.empty, part of each of these": lambda: cupy.empty((8, 16), np.float32),
+        "cupy.empty, part of each of these": lambda: xp.empty((8, 16), np.float32),
         "add": lambda: x + y,
         "exp": lambda: tg.exp(x),
         "multiply by a number": lambda: x * 2.5,
@@ -72,15 +73,15 @@ def rows() -> dict[str, Callable[[], Any]]:
     }
 
 
-def cost(call: Callable[[], Any]) -> float:
+def cost(call: Callable[[], Any], calls: int = CALLS) -> float:
     """The median of the microseconds of a call."""
     call()
     samples = []
     for _ in range(REPEATS):
         start = time.perf_counter()
-        for _ in range(CALLS // REPEATS):
+        for _ in range(calls // REPEATS):
             call()
-        samples.append((time.perf_counter() - start) / (CALLS // REPEATS) * 1e6)
+        samples.append((time.perf_counter() - start) / (calls // REPEATS) * 1e6)
     return round(statistics.median(samples), 2)
 
 

@@ -9,7 +9,9 @@ do, since a child process starts from its parent's maximum and importing leaves 
 import gc
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import workloads
 
@@ -19,11 +21,15 @@ def peak_of(library: str, workload: str, batch: int) -> int:
     make = getattr(workloads, workload)
     make(lib, batch=1).run()
     gc.collect()
-    work = make(lib, batch=batch)
+    return added(make(lib, batch=batch).run)
+
+
+def added(run: Callable[[], Any]) -> int:
+    """The bytes that three runs add to this process at most."""
     Path("/proc/self/clear_refs").write_text("5")  # 5: the high-water mark falls to the present
     before = status("VmRSS")
     for _ in range(3):
-        work.run()
+        run()
     return status("VmHWM") - before
 
 

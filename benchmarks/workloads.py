@@ -6,6 +6,8 @@ be composed (layer norm, GELU, attention), the library says how it is computed, 
 always runs its own best eager form. MyGrad has no modules; its MLP stands at the end.
 """
 
+import contextlib
+import functools
 import math
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -30,7 +32,7 @@ class Work(NamedTuple):
 # The libraries. Each is imported only when asked for: a memory measurement holds one of them alone.
 
 
-def tapegrad() -> Library:
+def tapegrad(device: str = "cpu") -> Library:
     import tapegrad as tg
     from tapegrad import nn, optim
 
@@ -54,8 +56,10 @@ def tapegrad() -> Library:
         return F.scaled_dot_product_attention(q, k, v, is_causal=True)
 
     return SimpleNamespace(
-        tensor=tg.tensor,
-        array=lambda x: x.detach().numpy(),
+        tensor=functools.partial(tg.tensor, device=device),
+        placed=lambda module: module.to(device),
+        array=lambda x: x.detach().cpu().numpy(),
+        forward=contextlib.nullcontext,
         clear_gradients=clear_gradients,
         tanh=tg.tanh,
         ten_gates=ten_fused,
@@ -70,14 +74,16 @@ def tapegrad() -> Library:
     )
 
 
-def pytorch() -> Library:
+def pytorch(device: str = "cpu") -> Library:
     import torch
     from torch import nn, optim
 
     F = nn.functional
     return SimpleNamespace(
-        tensor=torch.tensor,
-        array=lambda x: x.detach().numpy(),
+        tensor=functools.partial(torch.tensor, device=device),
+        placed=lambda module: module.to(device),
+        array=lambda x: x.detach().cpu().numpy(),
+        forward=contextlib.nullcontext,
         clear_gradients=clear_gradients,
         tanh=torch.tanh,
         ten_gates=lambda x, w: ten_gates(torch, x, w),
@@ -146,7 +152,8 @@ def training_step(lib: Library, model: Any, optimizer: Any, loss_of: Callable[[]
     def run() -> None:
         nonlocal loss
         optimizer.zero_grad()
-        loss = loss_of()
+        with lib.forward():
+            loss = loss_of()
         loss.backward()
         optimizer.step()
 
@@ -199,10 +206,12 @@ def scalar_lone(lib: Library) -> Work:
 
 def mlp(lib: Library, batch: int = 64) -> Work:
     nn = lib.nn
-    model = nn.Sequential(
-        *(nn.Linear(784, 256), nn.ReLU()),
-        *(nn.Linear(256, 128), nn.ReLU()),
-        nn.Linear(128, 10),
+    model = lib.placed(
+        nn.Sequential(
+            *(nn.Linear(784, 256), nn.ReLU()),
+            *(nn.Linear(256, 128), nn.ReLU()),
+            nn.Linear(128, 10),
+        )
     )
     adam = lib.optim.Adam(model.parameters(), lr=1e-4)
     criterion = nn.CrossEntropyLoss()
@@ -212,13 +221,15 @@ def mlp(lib: Library, batch: int = 64) -> Work:
 
 def lenet(lib: Library, batch: int = 64) -> Work:
     nn = lib.nn
-    model = nn.Sequential(
-        *(nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
-        *(nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2)),
-        nn.Flatten(),
-        *(nn.Linear(400, 120), nn.ReLU()),
-        *(nn.Linear(120, 84), nn.ReLU()),
-        nn.Linear(84, 10),
+    model = lib.placed(
+        nn.Sequential(
+            *(nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2)),
+            nn.Flatten(),
+            *(nn.Linear(400, 120), nn.ReLU()),
+            *(nn.Linear(120, 84), nn.ReLU()),
+            nn.Linear(84, 10),
+        )
     )
     sgd = lib.optim.SGD(model.parameters(), lr=1e-3)
     criterion = nn.CrossEntropyLoss()

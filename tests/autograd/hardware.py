@@ -31,7 +31,8 @@ def poisoned_memory():
 
     def poisoned(size):
         memory = pool.malloc(size)
-        memory.memset_async(0xFF, size)
+        if size:
+            memory.memset_async(0xFF, size)
         return memory
 
     with cupy.cuda.using_allocator(poisoned):

@@ -88,7 +88,7 @@ def pytest_collection_modifyitems(items, config):
         if runs_kernels:
             item.add_marker("emulated")
         if runs_kernels and config.getoption("--one-of-each", default=False):
-            claim = (item.path, item.originalname)
+            claim = (item.path, item.originalname, "[hardware" in item.name)
             (left if claim in seen else chosen).append(item)
             seen.add(claim)
         else:
