@@ -312,9 +312,9 @@ def _visit(
                 continue
             if several:
                 stand_at(arriving)
-            if entry[2]:
+            if entry[2] and type(arriving) not in DEVICE_TYPES:
                 entry[1] += arriving
-            else:
+            else:  # by a kernel of ours, which knows layouts
                 _meet(entry, arriving)
 
 

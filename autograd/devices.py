@@ -216,7 +216,8 @@ def _make_backward(
             else:
                 call.places.append(_output(len(outputs)))
                 outputs.append(gradient)
-        call.program = trace.program(outputs, f"{gate.name}_backward")
+        arriving = int(type(values[0]) in DEVICE_TYPES or type(values[0]) is np.ndarray)
+        call.program = trace.program(outputs, f"{gate.name}_backward", arriving)
         pointwise.element_function(call.program)
     except FusionError:
         return None

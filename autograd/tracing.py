@@ -275,7 +275,7 @@ class Trace:
             for s in self.steps
         ]
 
-    def program(self, outputs: Sequence[Symbol], name: str) -> Program:
+    def program(self, outputs: Sequence[Symbol], name: str, arriving: int = 0) -> Program:
         """What was traced, without what the outputs do not need."""
         return pruned(
             Program(
@@ -284,6 +284,7 @@ class Trace:
                 tuple(self.steps),
                 tuple(s.number for s in outputs),
                 name,
+                arriving,
             )
         )
 
@@ -426,9 +427,8 @@ def derivative(
     for n, symbol in zip(given, known, strict=True):
         trace.replace(array_of(values[n]), symbol)
     have = [(i, g) for i, g in zip(targets, found, strict=True) if g is not None]
-    return trace.program([g for _, g in have], f"{program.name}_backward"), tuple(
-        i for i, _ in have
-    )
+    gradient = trace.program([g for _, g in have], f"{program.name}_backward", len(gradients))
+    return gradient, tuple(i for i, _ in have)
 
 
 def rank(program: Program, ndims: Sequence[int], number: int) -> int:

@@ -210,6 +210,7 @@ class Program:
     steps       in order; their results are the values after the inputs
     outputs     the numbers of the values that come out
     name        in the names of kernels and in errors
+    arriving    how many of the inputs, the first ones, are gradients of what the others made
     """
 
     inputs: tuple[Dtype, ...]
@@ -217,6 +218,7 @@ class Program:
     steps: tuple[Step, ...]
     outputs: tuple[int, ...]
     name: str = "pointwise"
+    arriving: int = 0
     plans: dict[Any, Any] = field(default_factory=dict, repr=False)  # of the library that runs it
 
     def dtype(self, number: int) -> Dtype:
@@ -246,7 +248,9 @@ class Program:
     def only(self, positions: Sequence[int]) -> Program:
         """The program of some of the outputs, which keeps all inputs and scalars."""
         outputs = tuple(self.outputs[p] for p in positions)
-        return pruned(Program(self.inputs, self.scalars, self.steps, outputs, self.name))
+        return pruned(
+            Program(self.inputs, self.scalars, self.steps, outputs, self.name, self.arriving)
+        )
 
     def __str__(self) -> str:
         """The steps, one a line.
@@ -310,4 +314,6 @@ def pruned(program: Program) -> Program:
         operands = tuple(Value(places[o.number]) if type(o) is Value else o for o in step.operands)
         steps.append(Step(step.gate, operands, step.params, step.dtype))
     outputs = tuple(places[n] for n in program.outputs)
-    return Program(program.inputs, program.scalars, tuple(steps), outputs, program.name)
+    return Program(
+        program.inputs, program.scalars, tuple(steps), outputs, program.name, program.arriving
+    )

@@ -460,7 +460,8 @@ class _Plan:
             broadcast_strides(a.shape, s, shape) for a, s in zip(used, elements, strict=True)
         ]
         _check_counted(self.program, [a.shape for a in used], shape)
-        self.order = _memory_order(shape, used)
+        arriving = sum(i < program.arriving for i in self.inputs)
+        self.order = _memory_order(shape, [*used[arriving:], *used[:arriving]])
         self.shape = shape
         self.counts = self.order is not None and bool(self.program.counted)
         if self.order is not None:
@@ -520,7 +521,8 @@ def _memory_order(shape: Ints, arrays: Sequence[Array]) -> Ints | None:
     """The order of dimensions in which the first input of the whole shape lies in memory.
 
     The output is laid out likewise, so that what is transposed or has its channels last is read and
-    written in one line and stays so; None where the dimensions lie as they stand.
+    written in one line and stays so; None where the dimensions lie as they stand. Gradients that
+    arrive come last, as what is made of them belongs to the others.
     """
     for array in arrays:
         strides = array.strides

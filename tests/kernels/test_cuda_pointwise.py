@@ -246,6 +246,16 @@ def test_the_output_lies_as_the_first_whole_input(emulated, view):
     assert (other + x).is_contiguous()
 
 
+def test_a_gradient_lies_as_what_it_is_the_gradient_of(emulated):
+    joined = tg.fused(lambda x, y: tg.relu(x + y))
+    x, y = (on_device(values((2, 3, 4, 5), seed=seed)) for seed in (0, 1))
+    x, y = (v.to(memory_format=tg.channels_last).requires_grad_() for v in (x, y))
+    for function in (lambda x, y: tg.relu(x), joined, lambda x, y: x * y):
+        grad = on_device(values((2, 3, 4, 5), seed=2))  # in the order of the dimensions
+        (found,) = tg.autograd.grad(function(x, y), x, grad)
+        assert found.is_contiguous(memory_format=tg.channels_last)
+
+
 @pytest.mark.parametrize("shape", [(2, 5, 6, 3), (2, 8, 4, 4), (1, 3, 1, 7)])
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_dropout_drops_the_same_elements_in_any_layout_and_on_the_way_back(emulated, shape, dtype):
