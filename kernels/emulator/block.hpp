@@ -38,6 +38,11 @@ void synchronize_warp(unsigned mask, Place place);  // also orders memory, as on
 void shuffle(unsigned mask, void* value, int bytes, int source_lane, Place place);
 void gather(unsigned mask, const void* value, int bytes, void* of_all_lanes, Place place);
 
+// Waits for all 32 lanes of the warp, each with a value; the last to come does `work` on all values.
+void work_together(void* value, void (*work)(void* const* of_lane), Place place);
+
+bool is_shared(const void* address);  // whether it may be one of the block's shared memory
+
 // Copies that land late (cp.async): `copy_later` queues one, `commit_copies` closes a group of them.
 // When at most `groups` groups may stay in flight, `next_landing` hands out, one after another, the
 // copies that must have landed by then; the caller does them, so that the sanitizers see them.

@@ -125,8 +125,7 @@ def _runtime(sanitizer: str | None) -> Path:
         flags += (f"-DTAPEGRAD_{sanitizer.upper()}",)
 
     def make(work: Path, target: Path) -> None:
-        sources = _HERE / "runtime.cpp", _HERE / "special.cpp"
-        _compile(*flags, "-shared", *sources, "-o", target).check_returncode()
+        _compile(*flags, "-shared", *sorted(_HERE.glob("*.cpp")), "-o", target).check_returncode()
 
     return _kept(".so", ("runtime", flags), make)
 

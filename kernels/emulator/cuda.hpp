@@ -6,6 +6,7 @@
 #include "intrinsics.hpp"
 #include "keywords.hpp"
 #include "math.hpp"
+#include "tensor_cores.hpp"
 #include "warp.hpp"
 
 namespace emulator {

@@ -67,7 +67,7 @@ constexpr size_t stack_bytes = 256 << 10, guard_bytes = 4096;
 constexpr unsigned most_shared = 227 << 10;
 
 enum class State { ready, at_barrier, in_warp, done };
-enum class Meeting { synchronize, shuffle, gather };
+enum class Meeting { synchronize, shuffle, gather, work };
 
 struct Fiber : Thread {
     State state = State::done;
@@ -84,6 +84,7 @@ struct Fiber : Thread {
     void* value;
     void* results;
     int bytes, source_lane;
+    void (*work)(void* const*);
     void* order_token;  // what its __syncwarp orders memory with
     char own_tokens[2];
     unsigned meetings;
@@ -228,6 +229,11 @@ static void meet(unsigned mask, Meeting meeting, Place place) {
             for (int i = 0; i < count; i++) __tsan_acquire(members[i]->order_token);
             __tsan_release(fiber.order_token);
         }
+        if (meeting == Meeting::work) {
+            void* values[32];
+            for (int lane = 0; lane < 32; lane++) values[lane] = members[lane]->value;
+            fiber.work(values);
+        }
         for (int i = 0; i < count; i++) {
             Fiber& member = *members[i];
             if (meeting == Meeting::shuffle)
@@ -263,6 +269,22 @@ void gather(unsigned mask, const void* value, int bytes, void* of_all_lanes, Pla
     fiber.results = of_all_lanes;
     fiber.bytes = bytes;
     meet(mask, Meeting::gather, place);
+}
+
+void work_together(void* value, void (*work)(void* const*), Place place) {
+    Fiber& fiber = self();
+    if (!lane_of(fiber, 31)) fail("the warp has fewer than 32 threads", place);
+    fiber.value = value;
+    fiber.work = work;
+    meet(~0u, Meeting::work, place);
+}
+
+// Under AddressSanitizer it is not known where the static shared memory is.
+bool is_shared(const void* address) {
+    auto byte = (const unsigned char*)address;
+    return (byte >= dynamic_shared && byte < dynamic_shared + sizeof dynamic_shared) ||
+           (byte >= request->static_shared && byte < request->static_shared_end) ||
+           !request->static_shared;
 }
 
 // ---- copies that land late ---------------------------------------------------------------------

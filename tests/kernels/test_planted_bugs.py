@@ -34,6 +34,7 @@ class Planted(NamedTuple):
 
 def kernel(body: str) -> str:
     return f"""#include "copies.cuh"
+#include "tensor_cores.cuh"
 extern "C" __global__ void k(const float* x, float* out, int n) {{
     int i = threadIdx.x, lane = i % 32;
 {body}
@@ -66,6 +67,13 @@ IN_A_WARP = kernel("""
     tile[i] = x[63 - i];
     __syncwarp();
     out[i ^ 31] = tile[i ^ 31];""")
+AS_MATRICES = kernel("""
+    __shared__ __align__(16) float tile[64];
+    tile[i] = x[63 - i];
+    __syncthreads();
+    unsigned held[2];
+    load_matrices(held, tile + lane % 16 * 4);
+    out[i] = __uint_as_float(held[i / 32]);""")
 TWICE_SHARED = kernel("""
     __shared__ float tile[64];
     tile[i] = x[i];
@@ -84,6 +92,9 @@ BY_RESULT = {
         ASYNCHRONOUS, "commit_copies();", "", ""
     ),
     "a missing barrier of the warp": Planted(IN_A_WARP, "__syncwarp();", "", ""),
+    "a missing barrier before matrices are loaded": Planted(
+        AS_MATRICES, "__syncthreads();", "", ""
+    ),
     "an accumulator in shared memory that is not set to 0": Planted(
         kernel("""
     __shared__ float sum[64];
@@ -153,6 +164,9 @@ BY_ADDRESS = {
         "tile[i + 1] = x[63 - i];",
         "use-after-poison",
     ),
+    "a row of a matrix beyond shared memory": Planted(
+        AS_MATRICES, "lane % 16 * 4", "lane % 16 * 4 + 4", "global-buffer-overflow"
+    ),
     "an index beyond a thread's own array": Planted(
         kernel("""
     float held[4];
@@ -179,6 +193,9 @@ BY_THREAD = {
         "if (i == 63)",
         "if (i > 61)",
         "data race",
+    ),
+    "matrices that are loaded without a barrier": Planted(
+        AS_MATRICES, "__syncthreads();", "", "data race"
     ),
     "a copy that is seen without a barrier": Planted(
         ASYNCHRONOUS, "__syncthreads();", "", "data race"

@@ -1,0 +1,249 @@
+"""Matrix instructions of a warp give what NumPy gives, and their misuse is found.
+
+Kernels here hold whole fragments: they read matrices from shared memory, as kernels do, by
+`ldmatrix` or element by element, multiply and write the sums.
+"""
+
+import shutil
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from tapegrad.kernels.cuda import compiling
+from tapegrad.kernels.cuda.compiling import ARCHITECTURES, compiled, expand
+from tapegrad.kernels.emulator import EmulatedModule, EmulatorError
+
+ORDERS = (0, 1, 7)
+HALF_TYPES = {"float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
+pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="the emulator needs g++")
+
+# A (16 x depth), B (8 x depth, a column to a row) -> sums (16 x 8), added to what is there.
+HALF = """#include "tensor_cores.cuh"
+template <class T> __global__ void product(const T* a, const T* b, float* sums) {
+    __shared__ __align__(16) T tile[24][16];
+    const int lane = threadIdx.x;
+    for (int i = lane; i < 24 * 16; i += 32) tile[i / 16][i % 16] = i < 256 ? a[i] : b[i - 256];
+    __syncwarp();
+    unsigned fa[4], fb[2];
+    load_matrices(fa, &tile[lane % 16][lane / 16 * 8]);
+    load_matrices(fb, &tile[16 + lane % 8][lane / 8 % 2 * 8]);
+    float held[4];
+    for (int i = 0; i < 4; i++) held[i] = sums[(lane / 4 + i / 2 * 8) * 8 + lane % 4 * 2 + i % 2];
+    multiply_add<T>(held, fa, fb[0], fb[1]);
+    for (int i = 0; i < 4; i++) sums[(lane / 4 + i / 2 * 8) * 8 + lane % 4 * 2 + i % 2] = held[i];
+}
+"""
+# The same of matrices that lie across the depth: A (16 deep, 16 rows), B (16 deep, 8 columns).
+ACROSS = """#include "tensor_cores.cuh"
+template <class T> __global__ void product(const T* a, const T* b, float* sums) {
+    __shared__ __align__(16) T tile_a[16][16], tile_b[16][8];
+    const int lane = threadIdx.x;
+    for (int i = lane; i < 256; i += 32) tile_a[i / 16][i % 16] = a[i];
+    for (int i = lane; i < 128; i += 32) tile_b[i / 8][i % 8] = b[i];
+    __syncwarp();
+    unsigned fa[4], fb[2];
+    load_matrices_transposed(fa, &tile_a[lane % 8 + lane / 16 * 8][lane / 8 % 2 * 8]);
+    load_matrices_transposed(fb, &tile_b[lane % 16][0]);
+    float held[4];
+    for (int i = 0; i < 4; i++) held[i] = sums[(lane / 4 + i / 2 * 8) * 8 + lane % 4 * 2 + i % 2];
+    multiply_add<T>(held, fa, fb[0], fb[1]);
+    for (int i = 0; i < 4; i++) sums[(lane / 4 + i / 2 * 8) * 8 + lane % 4 * 2 + i % 2] = held[i];
+}
+"""
+# Depth 8, as load_matrices reads floats or, for B, element by element.
+TF32 = """#include "tensor_cores.cuh"
+extern "C" __global__ void product(const float* a, const float* b, float* sums) {
+    __shared__ __align__(16) float tile[24][8];
+    const int lane = threadIdx.x;
+    for (int i = lane; i < 24 * 8; i += 32) tile[i / 8][i % 8] = i < 128 ? a[i] : b[i - 128];
+    __syncwarp();
+    unsigned fa[4];
+    load_matrices(fa, &tile[lane % 16][lane / 16 * 4]);
+    for (int i = 0; i < 4; i++) fa[i] = round_to_tf32(__uint_as_float(fa[i]));
+    const unsigned b0 = round_to_tf32(tile[16 + lane / 4][lane % 4]);
+    const unsigned b1 = round_to_tf32(tile[16 + lane / 4][lane % 4 + 4]);
+    float held[4];
+    for (int i = 0; i < 4; i++) held[i] = sums[(lane / 4 + i / 2 * 8) * 8 + lane % 4 * 2 + i % 2];
+    multiply_add<tf32>(held, fa, b0, b1);
+    for (int i = 0; i < 4; i++) sums[(lane / 4 + i / 2 * 8) * 8 + lane % 4 * 2 + i % 2] = held[i];
+}
+"""
+
+
+def run(text, name, *arguments, block=32, order=0):
+    module = EmulatedModule(expand(text, "kernel.cu"), [name])
+    module.run(name, (1, 1, 1), (block, 1, 1), *arguments, order=order)
+
+
+def drawn(*shape):
+    return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+
+
+def tf32(x):
+    """x rounded to 10 bits of the fraction, halves away from 0."""
+    bits = x.view(np.uint32)
+    return np.where(np.isfinite(x), bits + np.uint32(0x1000) & ~np.uint32(0x1FFF), bits).view(
+        np.float32
+    )
+
+
+def half_product(text, dtype, order=0):
+    """What the kernel makes, and what is right."""
+    a, b = drawn(16, 16).astype(dtype), drawn(8, 16).astype(dtype)
+    sums = drawn(16, 8)
+    right = sums + a.astype(np.float64) @ b.astype(np.float64).T
+    if "transposed" in text:
+        a, b = np.ascontiguousarray(a.T), np.ascontiguousarray(b.T)
+    run(text, f"product<{np.dtype(dtype).name}>", a, b, sums, order=order)
+    return sums, right
+
+
+def tf32_product(text, order=0):
+    a, b, sums = drawn(16, 8), drawn(8, 8), drawn(16, 8)
+    right = sums + tf32(a).astype(np.float64) @ tf32(b).astype(np.float64).T
+    run(text, "product", a, b, sums, order=order)
+    return sums, right
+
+
+def close(found, right):
+    return np.allclose(found, right, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("dtype", HALF_TYPES.values(), ids=HALF_TYPES)
+@pytest.mark.parametrize("text", [HALF, ACROSS], ids=["along the depth", "across the depth"])
+def test_matrices_of_half_types_are_multiplied(text, dtype, order):
+    assert close(*half_product(text, dtype, order))
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_matrices_of_tf32_are_multiplied(order):
+    assert close(*tf32_product(TF32, order))
+
+
+def test_rounding_to_tf32_is_exact():
+    x = np.concatenate(
+        [
+            drawn(1000),
+            np.float32(2) ** np.arange(-149, 128, dtype=np.float32),
+            (np.arange(2**11, dtype=np.uint32) * 0x1000 + 0x3F800000).view(np.float32),  # halves
+            (np.arange(2**11, dtype=np.uint32) * 0x1000 + 0xBF7FFFFF).view(np.float32),
+            np.float32([0, -0.0, np.inf, -np.inf, 3.4028235e38, 1e-40]),
+        ]
+    ).astype(np.float32)
+    out = np.zeros_like(x)
+    run(
+        """#include "tensor_cores.cuh"
+        extern "C" __global__ void k(const float* x, float* out, int n) {
+            for (int i = threadIdx.x; i < n; i += 32)
+                out[i] = __uint_as_float(round_to_tf32(x[i]));
+        }""",
+        "k",
+        x,
+        out,
+        x.size,
+    )
+    assert out.tobytes() == tf32(x).tobytes()
+    finite = np.isfinite(out)
+    assert (np.abs(out[finite] - x[finite]) <= np.abs(x[finite]) * 2.0**-11 + 2.0**-137).all()
+
+
+def test_ldmatrix_hands_each_lane_its_pair():
+    """x4, x2 and both transposed, of matrices whose elements say where they lie."""
+    out = np.zeros((4, 32, 4), np.uint32)
+    run(
+        """#include "tensor_cores.cuh"
+        extern "C" __global__ void k(unsigned* out) {
+            __shared__ __align__(16) unsigned short tile[32][8];
+            const int lane = threadIdx.x;
+            for (int i = lane; i < 256; i += 32) tile[i / 8][i % 8] = i;
+            __syncwarp();
+            unsigned four[4], two[2];
+            load_matrices(four, tile[lane]);
+            for (int i = 0; i < 4; i++) out[lane * 4 + i] = four[i];
+            load_matrices(two, tile[lane % 16]);
+            for (int i = 0; i < 2; i++) out[128 + lane * 4 + i] = two[i];
+            load_matrices_transposed(four, tile[lane]);
+            for (int i = 0; i < 4; i++) out[256 + lane * 4 + i] = four[i];
+            load_matrices_transposed(two, lane < 16 ? tile[lane] : nullptr);
+            for (int i = 0; i < 2; i++) out[384 + lane * 4 + i] = two[i];
+        }""",
+        "k",
+        out,
+    )
+    matrices = np.arange(256, dtype=np.uint16).reshape(4, 8, 8)
+    for found, given in ((out[:2], matrices), (out[2:], matrices.transpose(0, 2, 1))):
+        pairs = np.ascontiguousarray(given).view(np.uint32).reshape(4, 32).T
+        assert np.array_equal(found[0], pairs)
+        assert np.array_equal(found[1][:, :2], pairs[:, :2])
+
+
+PLANTED = {
+    "a lane that takes the fragment of another": (HALF, "lane % 16][", "(lane + 1) % 16]["),
+    "halves of the depth that are exchanged": (HALF, "lane / 16 * 8]", "(1 - lane / 16) * 8]"),
+    "a transposition that is forgotten": (
+        ACROSS, "load_matrices_transposed(fb", "load_matrices(fb",
+    ),
+    "sums of another row": (HALF, "sums[(lane / 4 + i / 2 * 8)", "sums[(lane / 4 + i % 2 * 8)"),
+    "a missing wait before ldmatrix": (HALF, "__syncwarp();", ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "right", "wrong"), PLANTED.values(), ids=PLANTED)
+def test_a_planted_bug_makes_the_sums_wrong(text, right, wrong):
+    assert right in text
+    bug = text.replace(right, wrong)
+    assert not all(close(*half_product(bug, np.float16, order)) for order in ORDERS)
+
+
+def test_an_element_of_tf32_in_the_wrong_register_makes_the_sums_wrong():
+    assert not close(*tf32_product(TF32.replace("lane % 4 + 4]", "lane % 4]")))
+
+
+MISUSED = {
+    "a factor that is not rounded": (
+        TF32,
+        "b0 = round_to_tf32(tile[16 + lane / 4][lane % 4]);",
+        "b0 = __float_as_uint(tile[16 + lane / 4][lane % 4]);",
+        "multiply_add: a factor is not rounded to TF32",
+    ),
+    "a lane that does not multiply": (
+        TF32, "multiply_add<", "if (lane != 5) multiply_add<",
+        "multiply_add: a lane of the mask does not come",
+    ),
+    "a lane that does not load": (
+        TF32, "load_matrices(fa", "if (lane < 16) load_matrices(fa",
+        "load_matrices: lanes of one warp meet at different calls",
+    ),
+    "a row that is not aligned": (
+        TF32, "lane / 16 * 4]", "lane / 16 * 4 + 1]", "not aligned to 16 bytes",
+    ),
+    "a row in global memory": (
+        TF32, "&tile[lane % 16][lane / 16 * 4]", "a + lane % 16 * 8", "not of shared memory",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "right", "wrong", "report"), MISUSED.values(), ids=MISUSED)
+def test_misuse_stops_with_an_error(text, right, wrong, report):
+    assert right in text
+    with pytest.raises(EmulatorError, match=report):
+        tf32_product(text.replace(right, wrong))
+
+
+def test_a_warp_that_is_not_full_multiplies_nothing():
+    a, b, sums = drawn(16, 8), drawn(8, 8), drawn(16, 8)
+    with pytest.raises(EmulatorError, match="fewer than 32 threads"):
+        run(TF32, "product", a, b, sums, block=31)
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+@pytest.mark.parametrize("text", [HALF, ACROSS, TF32], ids=["half", "across", "tf32"])
+def test_the_instructions_compile_without_headers(text, arch):
+    try:
+        compiling.nvrtc()
+    except RuntimeError as error:
+        pytest.skip(str(error))
+    names = ["product"] if text is TF32 else [f"product<{name}>" for name in HALF_TYPES]
+    assert compiled(expand(text, "kernel.cu"), names, arch).cubin
