@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tapegrad.kernels.strides import channels_last_order
+
 from . import images
 from .compiling import source
 from .digits import Divisor
@@ -24,6 +26,7 @@ Ints = tuple[int, ...]
 
 _FILENAME = "pooling.cu"
 _INT64 = np.dtype(np.int64)
+_LARGE = 64  # places of a window
 
 
 class Axis(NamedTuple):
@@ -104,13 +107,8 @@ def avg_pool(
     """
     if x.dtype not in FLOATS and x.dtype != _INT64:
         return avg_pool(xp, x.astype(np.int64), axes, counts_padding, divisor).astype(x.dtype)
-    if divisor is None and x.dtype in FLOATS and x.size and all(map(_is_whole, axes)):
-        means = reduce(xp, "mean", x, tuple(range(2, x.ndim)), keepdim=True)
-        found = images.layout(x.shape, x.strides, x.itemsize)
-        if found is None or not found.last:
-            return means
-        count, channels, *ones = means.shape  # the strides of ones say that channels come last
-        return means.reshape(count, *ones, channels).transpose(images.to_last(x.ndim))
+    if divisor is None and x.dtype in FLOATS and x.size and _is_reduction(axes):
+        return _reduced(xp, x, axes)
     x, seen = images.seen(xp, x)
     y = images.new(xp, seen.last, _pooled(x, axes), x.dtype)
     if y.size:
@@ -141,9 +139,27 @@ def _check(axes: Axes) -> None:
             )
 
 
-def _is_whole(axis: Axis) -> bool:
-    """Whether there is one window of all places."""
-    return (axis.windows, axis.kernel, axis.padding) == (1, axis.size, 0)
+def _is_reduction(axes: Axes) -> bool:
+    """Whether windows are side by side and so large that several threads should share one."""
+    side_by_side = all(
+        (a.windows * a.kernel, a.kernel, a.padding) == (a.size, a.stride, 0) for a in axes
+    )
+    whole = all(axis.windows == 1 for axis in axes)
+    return side_by_side and (whole or math.prod(axis.kernel for axis in axes) >= _LARGE)
+
+
+def _reduced(xp: Any, x: Array, axes: Axes) -> Array:
+    """The means of windows side by side, as those over dimensions of their own."""
+    found = images.layout(x.shape, x.strides, x.itemsize)
+    split = [n for axis in axes for n in (axis.windows, axis.kernel)]
+    if found is None or not found.last:
+        dims = tuple(range(3, 3 + len(split), 2))
+        return reduce(xp, "mean", x.reshape(*x.shape[:2], *split), dims, keepdim=False)
+    # The strides of the result say that channels come last even where its sizes are 1.
+    count, channels = x.shape[:2]
+    rows = x.transpose(channels_last_order(x.ndim)).reshape(count, *split, channels)
+    means = reduce(xp, "mean", rows, tuple(range(2, 2 + len(split), 2)), keepdim=False)
+    return means.transpose(images.to_last(x.ndim))
 
 
 def _pooled(x: Array, axes: Axes) -> Ints:

@@ -217,6 +217,19 @@ def test_each_way_is_one_launch(emulated):
         assert seen.launches[-1].startswith("reduce_")
 
 
+def test_large_windows_side_by_side_are_reduced_by_many_threads(emulated):
+    for size, output in [((20, 18), (2, 2)), ((300,), (3,)), ((4, 8, 6), (1, 2, 1))]:
+        x = drawn((2, 4, *size), np.float32)
+        for last in (False, True):
+            given = placed(emulated, x, last)
+            with record() as seen:
+                found = pooling.adaptive_avg_pool(emulated, given, output)
+            assert len(seen.launches) == 1
+            assert seen.launches[0].startswith("reduce_")
+            assert is_last(found) == last
+            agree(found, pooling.adaptive_avg_pool(np, x.astype(float), output), np.float32)
+
+
 def test_images_of_nothing_are_pooled_to_nothing(emulated):
     x = emulated.asarray(np.zeros((0, 3, 9, 8), np.float32))
     y, places = pooling.max_pool(emulated, x, *PLAIN[1:])
