@@ -34,7 +34,7 @@ def main() -> None:
             print(f"No GPU can be used here: {tg.cuda.why_unavailable()}")
             raise SystemExit(1)
     chosen = {name: part for name, part in PARTS.items() if name in (options.only or PARTS)}
-    if options.quick:
+    if options.quick and not options.only:
         chosen.pop("compiled", None)
     run(chosen, Bench(options.device, options.quick), 60 * options.minutes, options.results)
 

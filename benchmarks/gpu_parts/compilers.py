@@ -60,7 +60,11 @@ def captured(lib: Library, row: Row) -> Run:
         for name in ("Adam", "AdamW")
     }
     optim = SimpleNamespace(**vars(torch.optim) | adam)
-    run = row.make(SimpleNamespace(**vars(lib) | {"optim": optim}))
+    return replay(torch, row.make(SimpleNamespace(**vars(lib) | {"optim": optim})))
+
+
+def replay(torch: Any, run: Run) -> Run:
+    """The replay of a graph of what PyTorch did in a run."""
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):

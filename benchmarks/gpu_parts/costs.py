@@ -8,6 +8,7 @@ import numpy as np
 import peak
 from workloads import Library
 
+from gpu_parts import compilers
 from gpu_parts.row import Row, Run
 from gpu_parts.sides import OURS, THEIRS, set_precision, with_autocast
 
@@ -20,11 +21,14 @@ CALLS = {"cuda": launches.CALLS, "cpu": 150, "emulated": 15}
 
 
 def launch_jobs(bench: "Bench") -> list[str]:
-    return [*launches.rows(array_module("cpu")), *[EMPTY] * (bench.device != "cpu")]
+    only_there = [] if bench.device == "cpu" else [EMPTY, *GRAPHS]
+    return [*launches.rows(array_module("cpu")), *only_there]
 
 
 def launch(bench: "Bench", name: str) -> dict[str, Any]:
     """The seconds of a call of either library; the GPU is done sooner than the host."""
+    if name in GRAPHS:
+        return graph(bench, name)
     ours = launches.rows(array_module(bench.device)) | empty_kernel(bench.device)
     calls = {OURS: ours.get(name)}
     if THEIRS in bench.libraries:
@@ -70,11 +74,59 @@ def of_pytorch(lib: Library) -> dict[str, Callable[[], Any]]:
     }
 
 
+def ten_gates(lib: Library) -> Run:
+    x, w = lib.drawn(64, 64), lib.drawn(64, 64, seed=1)
+
+    def run() -> Any:
+        y = x
+        for _ in range(10):
+            y = y + w
+        return y
+
+    return run
+
+
+def layer(lib: Library) -> Run:
+    x, weight, bias = lib.drawn(64, 256), lib.drawn(256, 256, seed=1), lib.drawn(256, seed=2)
+    return lambda: lib.F.linear(x, weight, bias)
+
+
+GRAPHS = {"ten gates, replayed as a graph": ten_gates, "a linear layer, replayed": layer}
+
+
+def graph(bench: "Bench", name: str) -> dict[str, Any]:
+    """What a replay takes of a graph that CUDA made of calls; whichever is longer, host or GPU."""
+    ours = bench.libraries[OURS]
+    run = GRAPHS[name](ours)
+    stream = ours.ops.cuda.Stream()
+    with ours.ops.cuda.stream(stream):
+        for _ in range(3):
+            expected = ours.numbers(run())  # after which the pool has the memory
+        stream.cupy_stream.begin_capture()
+        try:
+            out = run()
+        finally:
+            captured = stream.cupy_stream.end_capture()
+        calls = {OURS: lambda: captured.launch(stream.cupy_stream)}
+        if bench.device == "cuda" and THEIRS in bench.libraries:
+            lib = bench.libraries[THEIRS]
+            calls[THEIRS] = compilers.replay(lib.ops, GRAPHS[name](lib))
+        found = {
+            side: {"median": launches.cost(call, CALLS[bench.device]) / 1e6}
+            for side, call in calls.items()
+        }
+        stream.synchronize()
+        error = float(np.abs(ours.numbers(out) - expected).max())
+    return {"title": name, "seconds": found, "error": error}
+
+
 def peaks(bench: "Bench", row: Row) -> dict[str, int]:
     """The bytes that training adds at most to model and data, by library."""
     set_precision(bench.libraries, row.precision)
     found = {}
     for name, lib in bench.libraries.items():
+        if name == THEIRS:
+            lib.ops.backends.cudnn.benchmark = False  # whose trials take memory too
         run = row.make(with_autocast(lib) if row.autocast else lib)
         found[name] = device_peak(lib, run) if bench.device == "cuda" else peak.added(run)
     return found

@@ -100,7 +100,7 @@ PARTS = {
     "environment": Part("The machine", 2, lambda bench: ["environment"], machine.environment),
     "harness": Part("Kernels: the emulator against hardware", 22, suites.harness_jobs,
                     suites.work, 400),
-    "tests": Part("Tests that need a GPU", 14, suites.test_jobs, suites.work, 400),
+    "tests": Part("Tests that need a GPU", 18, suites.test_jobs, suites.work, 400),
     "ceilings": Part("Ceilings", 4, machine.ceiling_jobs, machine.ceiling),
     "kernels": Part("Kernels against their floor and PyTorch", 16, **in_rows(memory_bound.rows)),
     "products": Part("Matrix products", 6, **in_rows(products.rows)),

@@ -69,6 +69,7 @@ def in_parallel(job: str) -> list[str]:
 def run(arguments: list[str], outcomes: Path, seconds: float) -> str:
     """How pytest ended: with its last line, or stopped."""
     command = [sys.executable, "-m", "pytest", "-p", "gpu_parts.outcomes", "-p", "no:cacheprovider"]
+    command += ["-W", "default::DeprecationWarning"]  # of versions that are not the project's
     command += ["--outcomes", str(outcomes), *arguments]
     paths = [str(ROOT / "benchmarks"), *filter(None, [os.environ.get("PYTHONPATH")])]
     process = subprocess.Popen(

@@ -11,6 +11,8 @@ import sys
 import traceback
 from typing import Any
 
+from workloads import Library
+
 from gpu_parts.parts import PARTS, Bench
 from gpu_parts.sides import THEIRS, usable
 
@@ -43,10 +45,8 @@ def in_a_line(error: BaseException) -> str:
 
 def usable_after(bench: Bench) -> bool:
     """Whether the GPU still computes."""
-    if bench.device != "cuda":
-        return True
     with contextlib.suppress(Exception):
-        for lib in bench.libraries.values():
+        for lib in at_work(bench).values():
             (lib.drawn(10) + 1).sum().item()
         return True
     return False
@@ -55,11 +55,15 @@ def usable_after(bench: Bench) -> bool:
 def tidy(bench: Bench) -> None:
     """Give back what a job took, for the next one's arrays may be as large."""
     gc.collect()
-    if bench.device == "cuda":
-        for name, lib in bench.libraries.items():
-            lib.ops.cuda.empty_cache()
-            if name == THEIRS:
-                lib.ops.compiler.reset()
+    for name, lib in at_work(bench).items():
+        lib.ops.cuda.empty_cache()
+        if name == THEIRS and "torch._dynamo" in sys.modules:
+            lib.ops.compiler.reset()
+
+
+def at_work(bench: Bench) -> dict[str, Library]:
+    """The libraries that a job has put onto a GPU."""
+    return vars(bench).get("libraries", {}) if bench.device == "cuda" else {}
 
 
 if __name__ == "__main__":

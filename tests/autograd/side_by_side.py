@@ -50,6 +50,9 @@ class SideBySide:
     def blas(self):
         return self.tested.blas()
 
+    def blas_lt(self):
+        return self.tested.blas_lt()
+
 
 def write(memory, values):
     for part, value in zip(memory, values, strict=True):

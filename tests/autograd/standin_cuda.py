@@ -101,6 +101,13 @@ class FakeStream:
     def wait_event(self, event):
         self.log.append(("wait", event))
 
+    def begin_capture(self, mode=None):
+        self.log.append(("begin capture",))
+
+    def end_capture(self):
+        """A graph, which has no effect when it is launched: what was captured was done at once."""
+        return types.SimpleNamespace(launch=lambda stream: stream.log.append(("launch graph",)))
+
     @property
     def done(self):
         return not self.queue

@@ -165,6 +165,17 @@ def test_nothing_is_done_after_the_deadline(part):
     assert list(late) == []
 
 
+def test_rows_have_names_of_their_own_which_are_those_of_their_tiny_twins(part):
+    tables = [part("memory_bound").rows, part("products").rows, part("products").convolutions]
+    for rows in [*tables, part("training").rows]:
+        names = [row.name for row in rows(False)]
+        assert names == [row.name for row in rows(True)]
+        assert len(names) == len(set(names))
+    for rows in tables:
+        full, tiny = (sum(row.bytes + row.flops for row in rows(size)) for size in (False, True))
+        assert full > 1e5 * tiny > 0
+
+
 def test_sides_that_disagree_are_not_timed(part):
     row = part("row")
     wrong = row.Row("wrong", "", lambda lib: lambda: lib.tensor(lib.ops.__name__ == "torch") * 1.0)
