@@ -38,7 +38,7 @@ COMPUTE_32, COMPUTE_64, COMPUTE_TF32 = 68, 70, 77  # cublasComputeType_t
 AS_IT_IS, TRANSPOSED = 0, 1  # cublasOperation_t
 _DEFAULT = -1  # CUBLAS_GEMM_DEFAULT
 _ANY_MATH, _SUMS_IN_FLOAT32 = 0, 16  # CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION
-_MOST = 2**31 - 1  # sizes are ints
+MOST = 2**31 - 1  # sizes are ints
 _MOST_CALLS = 4  # of stacks that lie unevenly; more, and a copy is cheaper
 
 
@@ -61,9 +61,9 @@ def matmul(xp: Any, a: Array, b: Array) -> Array:
         a: (..., m, k), floating, of any strides.
         b: (..., k, n), of the same dtype and any strides.
     """
-    if a.shape[-1] > _MOST:
-        return matmul(xp, a[..., :_MOST], b[..., :_MOST, :]) + matmul(
-            xp, a[..., _MOST:], b[..., _MOST:, :]
+    if a.shape[-1] > MOST:
+        return matmul(xp, a[..., :MOST], b[..., :MOST, :]) + matmul(
+            xp, a[..., MOST:], b[..., MOST:, :]
         )
     plan = product_plan(a.shape, a.strides, b.shape, b.strides, a.itemsize)
     if not plan.calls:
@@ -172,8 +172,8 @@ def product_plan(
     if not math.prod(shape) or not k:
         nothing = Operand(AS_IT_IS, 1, 0)
         return Plan((False, False), shape, n, k, nothing, nothing, 1, 0, ())
-    if max(n, k) > _MOST:
-        raise ValueError(f"matmul: {n} columns of {k} products are more than BLAS takes ({_MOST})")
+    if max(n, k) > MOST:
+        raise ValueError(f"matmul: {n} columns of {k} products are more than BLAS takes ({MOST})")
     steps = _in_elements(a_strides, itemsize), _in_elements(b_strides, itemsize)
     copies = [(False, False), (True, False), (False, True), (True, True)]
     sizes = math.prod(a_shape), math.prod(b_shape)
@@ -254,7 +254,7 @@ def _operand(rows: int, columns: int, row: int, column: int) -> Operand | None:
         leading, op = columns if rows == 1 else row, AS_IT_IS
     else:
         return None
-    return Operand(op, leading, 0) if leading <= _MOST else None
+    return Operand(op, leading, 0) if leading <= MOST else None
 
 
 def _calls(layout: _Layout, n: int, itemsize: int) -> tuple[Call, ...]:
@@ -262,8 +262,8 @@ def _calls(layout: _Layout, n: int, itemsize: int) -> tuple[Call, ...]:
     calls = []
     for place in itertools.product(*map(range, layout.sizes)):
         a, b, out = (sum(map(operator.mul, place, steps)) for steps in layout.steps)
-        for first in range(0, layout.rows, _MOST):
-            m = min(layout.rows - first, _MOST)
+        for first in range(0, layout.rows, MOST):
+            m = min(layout.rows - first, MOST)
             from_a, to = a + first * layout.row, out + first * n
             calls.append(Call(itemsize * from_a, itemsize * b, itemsize * to, m))
     return tuple(calls)

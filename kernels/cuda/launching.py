@@ -23,7 +23,14 @@ from contextlib import contextmanager, nullcontext
 from typing import Any, Protocol
 
 from tapegrad.kernels.cuda import compiling
-from tapegrad.kernels.cuda.libraries import Blas, Cublas, RecordingBlas
+from tapegrad.kernels.cuda.libraries import (
+    Blas,
+    BlasLt,
+    Cublas,
+    RecordingBlas,
+    find_blas_lt,
+    recording_lt,
+)
 
 Dim3 = tuple[int, int, int]
 Launch = Callable[..., None]
@@ -184,6 +191,10 @@ class Backend(Protocol):
         """What multiplies matrices on the current device."""
         ...
 
+    def blas_lt(self) -> BlasLt | None:
+        """What also adds a bias and computes an activation, if the library is there."""
+        ...
+
 
 _backend: Backend | None = None
 _making = threading.Lock()
@@ -221,6 +232,7 @@ class RecordingBackend:
     def __init__(self, inner: Backend, launches: list[str] | None = None) -> None:
         self.inner = inner
         self.launches = [] if launches is None else launches
+        self._blas_lt: BlasLt | None = None  # kept, as products are made ready for one
 
     def prepare(self, kernel: Kernel, grid: Dim3, block: Dim3, shared: int) -> Run:
         run = self.inner.prepare(kernel, grid, block, shared)
@@ -240,6 +252,12 @@ class RecordingBackend:
 
     def blas(self) -> Blas:
         return RecordingBlas(self.inner.blas(), self.launches.append)
+
+    def blas_lt(self) -> BlasLt | None:
+        inner = self.inner.blas_lt()
+        if self._blas_lt is None and inner is not None:
+            self._blas_lt = recording_lt(inner, self.launches.append)
+        return self._blas_lt
 
 
 class CupyBackend:
@@ -290,6 +308,14 @@ class CupyBackend:
         if self._blas is None:
             self._blas = Cublas()
         return self._blas
+
+    @functools.cached_property
+    def _blas_lt(self) -> BlasLt | None:
+        path, stream = find_blas_lt(), self._stream
+        return BlasLt(path, self.device, lambda: stream().ptr) if path else None
+
+    def blas_lt(self) -> BlasLt | None:
+        return self._blas_lt
 
     def _function(self, kernel: Kernel, device: int, shared: int) -> int:
         """The handle of `kernel` on `device`, which is current."""

@@ -1,4 +1,8 @@
-"""Products of matrices on a GPU: of floats by cuBLAS (`blas.py`), of whole numbers by a kernel."""
+"""Products of matrices on a GPU: of floats by cuBLAS (`blas.py`), of whole numbers by a kernel.
+
+A linear layer is one call of cuBLASLt (`blas_lt.py`), which adds the bias and may compute an
+activation as it writes; where the library cannot, a kernel does so after the product.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +16,19 @@ import numpy as np
 
 from tapegrad.kernels.strides import broadcast_strides, collapse
 
-from . import blas
+from . import blas, blas_lt
 from .compiling import source
-from .launching import Kernel, Launch, pointer
+from .launching import Kernel, Launch, backend, pointer
 from .pointwise import STORED, stored_type
+from .transpose import contiguous
 
 Array = Any
 Ints = tuple[int, ...]
 
 _TILE, _MOST_DIMS = 16, 8  # of products.cu
 _MOST_BLOCKS = 2**31 - 1
+_THREADS = 256
+_ACTIVATIONS = (None, "relu", "gelu_tanh")  # in the order of bias.cu
 
 
 def matmul(xp: Any, a: Array, b: Array) -> Array:
@@ -47,6 +54,90 @@ def matmul(xp: Any, a: Array, b: Array) -> Array:
         assert launch is not None
     launch(pointer(a), pointer(b), pointer(out))
     return out
+
+
+def linear(
+    xp: Any, x: Array, weight: Array, bias: Array | None, activation: str | None = None
+) -> Array:
+    """x W^T + b, and an activation of it, in one call where cuBLASLt can.
+
+    Args:
+        xp: CuPy.
+        x: (..., k), of any strides.
+        weight: (n, k), of the same dtype.
+        bias: (n,), or None.
+        activation: "relu", "gelu_tanh" or None.
+    """
+    out = _by_blas_lt(xp, x, weight, bias, activation)
+    if out is not None:
+        return out
+    out = matmul(xp, x, weight.T)
+    if x.dtype not in blas.TYPES:
+        return out if bias is None else xp.add(out, bias, out=out)
+    if out.size and (bias is not None or activation is not None):
+        _add_bias(xp, out, bias, activation)
+    return out
+
+
+def _by_blas_lt(
+    xp: Any, x: Array, weight: Array, bias: Array | None, activation: str | None
+) -> Array | None:
+    """`linear` in one call; None if there is nothing to add, or the library cannot."""
+    dtype = x.dtype
+    if dtype not in blas.TYPES or (bias is None and activation is None) or x.shape[-1] > blas.MOST:
+        return None
+    library = backend().blas_lt()
+    shape, strides = weight.shape[::-1], weight.strides[::-1]
+    plan = blas.product_plan(x.shape, x.strides, shape, strides, x.itemsize)
+    if library is None or len(plan.calls) != 1:
+        return None
+    x = contiguous(xp, x) if plan.copied[0] else x
+    transposed = contiguous(xp, weight.T) if plan.copied[1] else weight
+    bias = None if bias is None else contiguous(xp, bias)
+    out = xp.empty(plan.shape, dtype)
+    to, of_bias = pointer(out), 0 if bias is None else pointer(bias)
+    factors = pointer(transposed), pointer(x)  # the second comes first: out is in rows
+    key = blas_lt.Key(
+        library.handle(),
+        dtype,
+        blas.compute_type(dtype),
+        blas_lt.epilogue(bias is not None, activation),
+        (plan.n, plan.calls[0].m, plan.k),
+        plan.b,
+        plan.a,
+        plan.length,
+        plan.distance,
+        blas_lt.alignments(*factors, to, of_bias),
+    )
+    product = blas_lt.product(library, key)
+    if product is None:
+        return None
+    product(xp, *factors, of_bias, to)
+    return out
+
+
+def _add_bias(xp: Any, out: Array, bias: Array | None, activation: str | None) -> None:
+    """Add a bias to rows that lie one after another, and compute an activation, in place."""
+    to, at = pointer(out), 0 if bias is None else pointer(contiguous(xp, bias))
+    _bias_launch(out.dtype, out.size, out.shape[-1], activation, (to | at) % 16 == 0)(to, at)
+
+
+@functools.lru_cache(maxsize=4096)
+def _bias_launch(
+    dtype: np.dtype, size: int, columns: int, activation: str | None, aligned: bool
+) -> Launch:
+    width = 16 // dtype.itemsize
+    width = width if aligned and columns % width == 0 else 1
+    packs = size // width
+    constant = (
+        ctypes.c_longlong(packs),
+        ctypes.c_longlong(columns // width),
+        ctypes.c_int(_ACTIVATIONS.index(activation)),
+    )
+    blocks = min(-(-packs // _THREADS), _MOST_BLOCKS)
+    return _bias_kernel(dtype, width).prepare(
+        (blocks, 1, 1), (_THREADS, 1, 1), varying=(ctypes.c_void_p,) * 2, constant=constant
+    )
 
 
 class _Sizes(ctypes.Structure):
@@ -93,6 +184,16 @@ def _kernel(dtype: np.dtype) -> Kernel:
     return Kernel(source(filename), name, filename=filename)
 
 
+def _bias_kernel(dtype: np.dtype, width: int) -> Kernel:
+    filename = "bias.cu"
+    return Kernel(source(filename), f"add_bias<{stored_type(dtype)}, {width}>", filename=filename)
+
+
 def variants() -> Iterator[Kernel]:
     """Every kernel that these functions can ask for."""
-    return (_kernel(np.dtype(name)) for name in STORED if "float" not in name)
+    for name in STORED:
+        if "float" not in name:
+            yield _kernel(np.dtype(name))
+    for dtype in blas.TYPES:
+        for width in (1, 16 // dtype.itemsize):
+            yield _bias_kernel(dtype, width)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import threading
 from typing import TYPE_CHECKING, Any
 
 from tapegrad.kernels.emulator.blas import EmulatedBlas
+from tapegrad.kernels.emulator.building import build_library
 from tapegrad.kernels.emulator.module import Dim3, EmulatedModule
 
 if TYPE_CHECKING:
     from tapegrad.kernels.cuda.launching import Kernel, Run
+    from tapegrad.kernels.cuda.libraries import BlasLt
 
 _modules: dict[tuple[str, str], EmulatedModule] = {}
 _loading = threading.Lock()
@@ -50,6 +53,17 @@ class EmulatedBackend:
     def blas(self) -> EmulatedBlas:
         """cuBLAS, computed by NumPy."""
         return self._blas
+
+    def blas_lt(self) -> BlasLt:
+        """cuBLASLt, computed by a library of the emulator that is bound as NVIDIA's is."""
+        return _blas_lt()
+
+
+@functools.cache
+def _blas_lt() -> BlasLt:
+    from tapegrad.kernels.cuda.libraries import BlasLt
+
+    return BlasLt(str(build_library("cublas_lt.cc")), lambda: 0, lambda: 0)
 
 
 def _module(kernel: Kernel) -> EmulatedModule:

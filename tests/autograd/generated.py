@@ -49,6 +49,9 @@ class Collecting:
     def blas(self) -> EmulatedBlas:
         return EmulatedBlas()
 
+    def blas_lt(self) -> None:
+        return None
+
 
 @contextlib.contextmanager
 def collecting() -> Iterator[dict[tuple[str, str], Kernel]]:

@@ -1,0 +1,249 @@
+"""Linear layers on a GPU: product, bias and activation in one call of cuBLASLt, or after it."""
+
+import ctypes
+import math
+
+import numpy as np
+import pytest
+from recording import record
+
+import tapegrad as tg
+from tapegrad.autograd.arrays import bfloat16
+from tapegrad.kernels.cuda import blas_lt
+from tapegrad.kernels.cuda.blas import FLOAT32, TYPES, Operand
+from tapegrad.kernels.cuda.launching import use_backend
+from tapegrad.kernels.cuda.libraries import Algorithm, BlasLt, Heuristic, find_blas_lt
+from tapegrad.kernels.cuda.products import linear
+from tapegrad.kernels.emulator import EmulatedBackend
+
+TOLERANCE = {"float64": 1e-12, "float32": 1e-5, "float16": 1e-2, "bfloat16": 1e-2}
+DTYPES = pytest.mark.parametrize(
+    "dtype", [np.float32, np.float64, np.float16, bfloat16], ids=lambda d: np.dtype(d).name
+)
+ACTIVATIONS = {
+    None: lambda x: x,
+    "relu": lambda x: np.maximum(x, 0),
+    "gelu_tanh": lambda x: 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
+}
+
+
+def drawn(shape, dtype=np.float32, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+
+
+def layer(xp, shape, columns, dtype=np.float32):
+    """An input of a shape, a weight and a bias."""
+    shapes = shape, (columns, shape[-1]), (columns,)
+    return [xp.asarray(drawn(s, dtype, seed)) for seed, s in enumerate(shapes)]
+
+
+def check(xp, x, weight, bias, activation=None, tolerance=None):
+    """A layer on the device; the names of what it launched."""
+    with record() as found:
+        out = linear(xp, x, weight, bias, activation)
+    a, w = (z.get().astype(np.float64) for z in (x, weight))
+    exact = ACTIVATIONS[activation](
+        a @ w.T + (0 if bias is None else bias.get().astype(np.float64))
+    )
+    assert (out.dtype, out.shape) == (x.dtype, exact.shape)
+    scale = np.abs(exact).max(initial=1) * (tolerance or TOLERANCE[x.dtype.name])
+    np.testing.assert_allclose(out.get().astype(np.float64), exact, 0, scale)
+    return [name.split("<")[0] for name in found.launches]
+
+
+@DTYPES
+def test_a_layer_is_one_call(emulated, dtype):
+    for shape, columns in (((7, 5), 4), ((1, 3), 6), ((2, 3, 9), 1), ((4, 1), 8), ((5,) * 4, 16)):
+        x, weight, bias = layer(emulated, shape, columns, dtype)
+        assert check(emulated, x, weight, bias) == ["cublasLtMatmul"]
+
+
+@DTYPES
+@pytest.mark.parametrize("activation", ["relu", "gelu_tanh"])
+def test_an_activation_is_in_the_same_call_or_one_kernel_after_it(emulated, dtype, activation):
+    for columns in (3, 8):
+        x, weight, bias = layer(emulated, (6, 5), columns, dtype)
+        for each in (bias, None):
+            launches = check(emulated, x, weight, each, activation)
+            assert launches in (["cublasLtMatmul"], ["gemmEx", "add_bias"])
+            assert launches == ["cublasLtMatmul"] or dtype is np.float64
+
+
+def test_views_are_taken_as_they_lie(emulated):
+    x, weight, bias = layer(emulated, (6, 10), 8)
+    for a, w, b in (
+        (x[::2], weight, bias),
+        (emulated.asarray(drawn((10, 6))).T, weight, bias),
+        (x, emulated.asarray(drawn((10, 8))).T, bias),
+        (x[:, 1:8], weight[:, :7], bias),
+        (x[:, 1:2], weight[:, :1], bias),
+        (x[1:], weight[1:], bias[1:]),  # addresses that are multiples of 8 and of 4
+    ):
+        assert check(emulated, a, w, b) == ["cublasLtMatmul"]
+    assert check(emulated, x, weight, emulated.asarray(drawn((8, 2)))[:, 0])[-1] == "cublasLtMatmul"
+    check(emulated, x[:, ::2], weight[:, ::2], bias)
+
+
+def test_rows_that_do_not_go_on_evenly_are_a_stack_in_one_call(emulated):
+    x, weight, bias = layer(emulated, (4, 3, 5), 6)
+    for each in (x.swapaxes(0, 1), x[:, 1:], x.swapaxes(0, 1)[:, :, 1:4]):
+        w = weight[:, : each.shape[-1]]
+        assert check(emulated, each, w, bias, "relu") == ["cublasLtMatmul"]
+
+
+def test_layers_of_one_shape_share_a_product_with_biases_of_their_own(emulated):
+    x, weight, bias = layer(emulated, (4, 5), 8)
+    for each in (bias, bias * 2, bias, bias - 1):
+        check(emulated, x, weight, each)
+
+
+def test_nothing_to_multiply_leaves_the_bias(emulated):
+    for shape, columns in (((0, 5), 4), ((3, 0), 4), ((3, 5), 0), ((2, 0, 3), 4)):
+        check(emulated, *layer(emulated, shape, columns), "relu")
+
+
+def test_tf32_is_in_the_epilogue_too(emulated):
+    x, weight, bias = layer(emulated, (20, 40), 30)
+    tg.set_float32_matmul_precision("high")
+    try:
+        check(emulated, x, weight, bias, tolerance=1e-3)
+        with pytest.raises(AssertionError):
+            check(emulated, x, weight, bias)
+    finally:
+        tg.set_float32_matmul_precision("highest")
+
+
+class WithoutLt(EmulatedBackend):
+    """A machine on which cuBLASLt is not found."""
+
+    def blas_lt(self):
+        return None
+
+
+@DTYPES
+@pytest.mark.parametrize("order", [0, 1, 7])
+def test_without_the_library_a_kernel_follows_the_product(gpu, order, dtype):
+    with use_backend(WithoutLt(order)):
+        for shape, columns in (((7, 5), 3), ((4, 1, 6), 8), ((2, 3), 1)):
+            x, weight, bias = layer(gpu, shape, columns, dtype)
+            for activation in ACTIVATIONS:
+                launches = check(gpu, x, weight, bias, activation)
+                assert launches == ["gemmEx", "add_bias"]
+            assert check(gpu, x, weight, None) == ["gemmEx"]
+        check(gpu, *layer(gpu, (3, 0), 4, dtype), "relu")
+
+
+def test_a_kernel_keeps_a_nan_before_relu(gpu):
+    x, weight, bias = layer(gpu, (2, 3), 4)
+    bias[1] = np.nan
+    with use_backend(WithoutLt()):
+        out = linear(gpu, x, weight, bias, "relu").get()
+    assert np.isnan(out[:, 1]).all()
+    assert not np.isnan(out[:, [0, 2, 3]]).any()
+
+
+def test_whole_numbers(gpu):
+    x, weight, bias = (gpu.asarray(np.arange(n).reshape(s)) for n, s in ((6, (2, 3)), (12, (4, 3)),
+                                                                        (4, (4,))))  # fmt: skip
+    found = linear(gpu, x, weight, bias).get()
+    np.testing.assert_array_equal(found, x.get() @ weight.get().T + bias.get())
+
+
+def test_a_layer_of_tensors_is_a_call_forward_and_two_and_a_sum_back(recording):
+    model = tg.nn.Linear(6, 4).to("cuda")
+    x = tg.randn(5, 6, device="cuda", requires_grad=True)
+    recording.clear()
+    out = model(x)
+    assert recording.launches == ["cublasLtMatmul"]
+    recording.clear()
+    out.backward(tg.ones_like(out))
+    assert recording.launches.count("gemmEx") == 2
+    assert len(recording.launches) <= 5
+
+
+def a_product(library, biased=True, dtype=np.float32, **changes):
+    """What is made ready for (3, 5) by (5, 4), one of both transposed."""
+    key = blas_lt.Key(
+        library.handle(), np.dtype(dtype), 68, blas_lt.epilogue(biased, None), (4, 3, 5),
+        Operand(1, 5, 0), Operand(0, 5, 0), 1, 0, (16, 16, 16, 16),
+    )  # fmt: skip
+    return blas_lt.product(library, key._replace(**changes))
+
+
+def test_what_the_library_does_not_take_is_no_product():
+    library = EmulatedBackend().blas_lt()
+    assert a_product(library) is not None
+    assert a_product(library, compute=70) is None
+    assert a_product(library, a=Operand(1, 4, 0)) is None
+    assert a_product(library, length=2, distance=3) is None
+
+
+def test_an_error_of_the_library_is_raised_with_its_reason(gpu):
+    product = a_product(EmulatedBackend().blas_lt())
+    x = drawn(64).ctypes.data
+    with pytest.raises(RuntimeError, match=r"cuBLASLt: alignment \(7\)"):
+        product(gpu, x, x, x, x + 4)
+
+
+def test_structures_have_the_sizes_of_nvidias_header():
+    assert (ctypes.sizeof(Algorithm), ctypes.sizeof(Heuristic)) == (64, 96)
+    assert (Heuristic.workspace.offset, Heuristic.state.offset) == (64, 72)
+    assert set(TYPES.values()) == {0, 1, 2, 14}
+    assert FLOAT32 == 0
+
+
+@pytest.fixture
+def installed():
+    """cuBLASLt itself, of which descriptors need no GPU."""
+    path = find_blas_lt()
+    if path is None:
+        pytest.skip("cuBLASLt is not installed")
+    return BlasLt(path, lambda: 0, lambda: 0)
+
+
+READ = {  # the function that reads an attribute, and what makes a thing that has it
+    "MatmulDesc": ("cublasLtMatmulDescGetAttribute", ("cublasLtMatmulDescCreate", 68, 0)),
+    "MatrixLayout": (
+        "cublasLtMatrixLayoutGetAttribute",
+        ("cublasLtMatrixLayoutCreate", 0, 4, 5, 4),
+    ),
+    "MatmulPreference": (
+        "cublasLtMatmulPreferenceGetAttribute",
+        ("cublasLtMatmulPreferenceCreate",),
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("what", "attribute", "value"),
+    [
+        ("MatmulDesc", blas_lt.OP_A, 1),
+        ("MatmulDesc", blas_lt.OP_B, 1),
+        ("MatmulDesc", blas_lt.EPILOGUE, 6),
+        ("MatmulDesc", blas_lt.BIAS, 4096),
+        ("MatrixLayout", blas_lt.LENGTH, 3),
+        ("MatrixLayout", blas_lt.DISTANCE, 20),
+        ("MatmulPreference", blas_lt.MOST_BYTES, 1 << 20),
+        ("MatmulPreference", blas_lt.REDUCTION, 2),
+        *(("MatmulPreference", attribute, 16) for attribute in blas_lt.ALIGNMENTS),
+    ],
+)
+def test_attributes_are_those_of_the_library_itself(installed, what, attribute, value):
+    name, (make, *arguments) = READ[what]
+    made = installed.new(make, *arguments)
+    installed.set(what, made, attribute, value)
+    number, kind = attribute
+    read = getattr(ctypes.CDLL(find_blas_lt()), name)
+    read.argtypes = (ctypes.c_void_p, ctypes.c_int, *(ctypes.c_void_p, ctypes.c_size_t) * 1,
+                     ctypes.c_void_p)  # fmt: skip
+    field, written = kind(), ctypes.c_size_t()
+    size = ctypes.sizeof(field)
+    assert not read(made, number, ctypes.byref(field), size, ctypes.byref(written))
+    assert (field.value, written.value) == (value, size)
+    installed.check(installed.functions[f"cublasLt{what}Destroy"](made))
+
+
+def test_the_library_refuses_a_value_of_the_wrong_size(installed):
+    made = installed.new("cublasLtMatmulDescCreate", 68, 0)
+    with pytest.raises(RuntimeError, match="cuBLASLt"):
+        installed.set("MatmulDesc", made, (blas_lt.OP_A[0], ctypes.c_int64), 1)
