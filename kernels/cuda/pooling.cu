@@ -143,12 +143,18 @@ __global__ void __launch_bounds__(256, 4)
     for (int i = in.begin; i < in.end; i++) {
         for (int j = down.begin; j < down.end; j++) {
             const long long line = place(rest * depth.count + i, j, 0, height.count, width.count);
+#pragma unroll 2
             for (int k = across.begin; k < across.end; k++) {
                 const long long at = ((line + k) * given.inner.size + c) * V;
                 const Pack<T, V> values = read<T, V>(grad + at);
+                constexpr int PAIR = V > 1 ? 2 : 1;
 #pragma unroll
-                for (int v = 0; v < V; v++)
-                    if (places[at + v] == here) sums[v] += load(values.at[v]);
+                for (int v = 0; v < V; v += PAIR) {
+                    const auto winners = read<long long, PAIR>(places + at + v);
+#pragma unroll
+                    for (int u = 0; u < PAIR; u++)
+                        if (winners.at[u] == here) sums[v + u] += load(values.at[v + u]);
+                }
             }
         }
     }

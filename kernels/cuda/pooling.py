@@ -18,6 +18,7 @@ from .compiling import source
 from .digits import Divisor
 from .images import Layout
 from .launching import Kernel, Launch, pointer
+from .positions import gather_from_planes
 from .reductions import reduce
 from .rows import FLOATS
 
@@ -70,6 +71,10 @@ def max_pool(xp: Any, x: Array, axes: Axes) -> tuple[Array, Array]:
     if x.dtype not in FLOATS and x.dtype != _INT64:
         largest, places = max_pool(xp, x.astype(np.int64), axes)
         return largest.astype(x.dtype), places
+    whole = all((axis.windows, axis.kernel, axis.padding) == (1, axis.size, 0) for axis in axes)
+    if whole and x.size and math.prod(axis.size for axis in axes) >= _LARGE:
+        places = _reduced(xp, "place of the largest", x, axes)
+        return gather_from_planes(xp, x, places), places
     x, seen = images.seen(xp, x)
     y, places = (images.new(xp, seen.last, _pooled(x, axes), t) for t in (x.dtype, _INT64))
     if y.size:
@@ -108,7 +113,7 @@ def avg_pool(
     if x.dtype not in FLOATS and x.dtype != _INT64:
         return avg_pool(xp, x.astype(np.int64), axes, counts_padding, divisor).astype(x.dtype)
     if divisor is None and x.dtype in FLOATS and x.size and _is_reduction(axes):
-        return _reduced(xp, x, axes)
+        return _reduced(xp, "mean", x, axes)
     x, seen = images.seen(xp, x)
     y = images.new(xp, seen.last, _pooled(x, axes), x.dtype)
     if y.size:
@@ -148,18 +153,18 @@ def _is_reduction(axes: Axes) -> bool:
     return side_by_side and (whole or math.prod(axis.kernel for axis in axes) >= _LARGE)
 
 
-def _reduced(xp: Any, x: Array, axes: Axes) -> Array:
-    """The means of windows side by side, as those over dimensions of their own."""
+def _reduced(xp: Any, kind: str, x: Array, axes: Axes) -> Array:
+    """What windows side by side are reduced to, as dimensions of their own."""
     found = images.layout(x.shape, x.strides, x.itemsize)
     split = [n for axis in axes for n in (axis.windows, axis.kernel)]
     if found is None or not found.last:
         dims = tuple(range(3, 3 + len(split), 2))
-        return reduce(xp, "mean", x.reshape(*x.shape[:2], *split), dims, keepdim=False)
+        return reduce(xp, kind, x.reshape(*x.shape[:2], *split), dims, keepdim=False)
     # The strides of the result say that channels come last even where its sizes are 1.
     count, channels = x.shape[:2]
     rows = x.transpose(channels_last_order(x.ndim)).reshape(count, *split, channels)
-    means = reduce(xp, "mean", rows, tuple(range(2, 2 + len(split), 2)), keepdim=False)
-    return means.transpose(images.to_last(x.ndim))
+    out = reduce(xp, kind, rows, tuple(range(2, 2 + len(split), 2)), keepdim=False)
+    return out.transpose(images.to_last(x.ndim))
 
 
 def _pooled(x: Array, axes: Axes) -> Ints:
@@ -188,7 +193,7 @@ def _gradient(
     if to_x.size:
         outer, inner = (count, channels) if last else (count * channels, 1)
         seen = Layout(last, outer, inner, 0, (0,) * len(axes))
-        width = seen.width(grad.itemsize, images.aligned(grad))
+        width = seen.width(grad.itemsize, images.aligned(grad, *more))
         launch = _launch(what, grad.dtype, width, seen, axes, counts_padding, divisor)
         launch(*map(pointer, (grad, *more, to_x)))
     return to_x

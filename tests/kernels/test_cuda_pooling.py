@@ -230,6 +230,19 @@ def test_large_windows_side_by_side_are_reduced_by_many_threads(emulated):
             agree(found, pooling.adaptive_avg_pool(np, x.astype(float), output), np.float32)
 
 
+def test_the_largest_of_large_images_is_found_by_many_threads(emulated):
+    x = drawn((2, 4, 9, 11), np.float32, whole=True)
+    x[0, 1, 4, 5:] = x[1, 2, 3, 3] = np.nan
+    x[0, 2] = -np.inf
+    for last in (False, True):
+        with record() as seen:
+            check_max_values(emulated, x, ((9, 11), (9, 11), (1, 1), (0, 0), (1, 1), False), last)
+        assert not [name for name in seen.launches if name.startswith("max_pool")]
+    y, places = pooling.adaptive_max_pool(emulated, placed(emulated, x, True), (1, 1))
+    assert is_last(y)
+    assert is_last(places)
+
+
 def test_images_of_nothing_are_pooled_to_nothing(emulated):
     x = emulated.asarray(np.zeros((0, 3, 9, 8), np.float32))
     y, places = pooling.max_pool(emulated, x, *PLAIN[1:])
