@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+LINES = 4  # of an error that are kept
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--outcomes", type=Path, help="the file to write outcomes to")
@@ -44,4 +46,4 @@ class Outcomes:
 def last_error(text: str) -> str:
     """What a traceback says went wrong: the first of its lines that begin with E."""
     errors = [line[1:].strip() for line in text.splitlines() if line.startswith("E ")]
-    return (errors or text.strip().splitlines() or [""])[0][:300]
+    return " ".join(filter(None, (errors or text.strip().splitlines())[:LINES]))[:300]
