@@ -8,6 +8,7 @@
 #include "math.hpp"
 #include "tensor_cores.hpp"
 #include "warp.hpp"
+#include "warpgroups.hpp"
 
 namespace emulator {
 

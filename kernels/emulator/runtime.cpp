@@ -7,7 +7,7 @@
 // This file is compiled once, without instrumentation: what it does for a kernel (handing a value
 // from lane to lane) is not an access that could race. It tells the sanitizers which stack runs, and
 // ThreadSanitizer which waits order memory: barriers and __syncwarp, and nothing else.
-#include "block.hpp"
+#include "machine.hpp"
 
 #include <stdio.h>
 #include <string.h>
@@ -62,9 +62,7 @@ tapegrad_switch_stack:
 
 namespace emulator {
 
-constexpr int most_threads = 1024;
 constexpr size_t stack_bytes = 256 << 10, guard_bytes = 4096;
-constexpr unsigned most_shared = 227 << 10;
 
 enum class State { ready, at_barrier, in_warp, done };
 enum class Meeting { synchronize, shuffle, gather, work };
@@ -108,6 +106,8 @@ static int barrier_count;
 static char barrier_tokens[2], start_token, end_token;
 static unsigned barriers;
 
+unsigned shared_bytes() { return request->shared_bytes; }
+
 static Fiber& self() { return *static_cast<Fiber*>(current); }
 
 // ---- switching ---------------------------------------------------------------------------------
@@ -147,6 +147,7 @@ static void thread_main() {
     for (;;) {  // once for every block
         __tsan_acquire(&start_token);
         request->entry(request->arguments);
+        finish_products();
         __tsan_release(&end_token);
         self().state = State::done;
         wait();
@@ -307,6 +308,7 @@ bool next_landing(int groups, Copy* copy) {
     while ((int)fiber.groups.size() > groups) {
         if (fiber.landed < fiber.groups.front()) {
             *copy = fiber.copies[fiber.landed++];
+            hide_copy(*copy);
             return true;
         }
         fiber.copies.erase(fiber.copies.begin(), fiber.copies.begin() + fiber.landed);
@@ -421,6 +423,7 @@ static void run_block() {
         fiber.groups.clear();
         fiber.landed = 0;
     }
+    forget_products(threads);
     __tsan_release(&start_token);
     while (!error[0]) {
         bool ran = false, left = false;
@@ -435,6 +438,11 @@ static void run_block() {
         if (!ran && !error[0]) open_barrier_or_fail();
     }
     __tsan_acquire(&end_token);
+    const Place* unequal = error[0] ? nullptr : unequal_products(threads);
+    if (unequal)
+        snprintf(
+            error, sizeof error, "%s:%d: %s: not all warps of a warpgroup make the same products",
+            unequal->file, unequal->line, unequal->what);
 }
 
 const char* launch(const Launch& what) {

@@ -3,7 +3,7 @@
 // Layouts of fragments are those of the PTX ISA, section "Matrix multiply-accumulate operation using
 // mma instruction". A lane has row (of A and of the sums) or column (of B) `lane / 4`, and others 8
 // further on, and neighbouring columns from `lane % 4 * 2` on. Products are exact; sums are floats.
-#include "tensor_cores.hpp"
+#include "machine.hpp"
 
 #include <string.h>
 
@@ -16,7 +16,7 @@ template <class To, class From> static To as(From from) {
     return to;
 }
 
-static float widen(Number number, unsigned bits) {
+float widen(Number number, unsigned bits) {
     static float float16[1 << 16];
     if (number == Number::bfloat16) return as<float>(bits << 16);
     if (!float16[0x3c00])  // the first time

@@ -1,0 +1,83 @@
+// The matrix instructions of a warpgroup (wgmma), which read shared memory and land late.
+//
+// A product is queued when it is asked for and made when it is waited for. Its lanes read the tiles at
+// both times: the instruction may read them at any time between, so that what differs is a bug, whether
+// a tile comes too late or is written again too early. Meanwhile the sums are NaN. Every warp makes
+// its 16 rows alone, for nothing makes the four wait for each other.
+#pragma once
+
+#include "tensor_cores.hpp"
+
+namespace emulator {
+
+struct Tile {
+    unsigned long long described;  // a matrix descriptor of the PTX ISA
+    bool deep;
+};
+struct Product {
+    Number number;
+    int columns;
+    float* sums;
+    Tile a, b;
+};
+struct Pack16 {
+    unsigned words[4];
+};
+// What a lane reads: its share of the 16 rows of its warp, and of all columns.
+struct Operands {
+    Product product;
+    Pack16 a, b[16];
+};
+
+unsigned tile_offset(const void* start, Place place);  // within the dynamic shared memory
+void begin_products();
+void commit_products();
+// Makes the copies of this thread that have landed visible to these instructions.
+void show_copies();
+// Fails if the instructions may not read 16 bytes of the dynamic shared memory.
+void check_readable(unsigned offset, Place place);
+
+void queue_product(const Operands& seen, Place place);
+void meet_waiting(int groups, Place place);
+// When at most `groups` may stay on their way, hands out one after another what must have landed.
+bool next_product(int groups, Operands* seen);
+void land_product(const Operands& seen, const Operands& now, Place place);
+
+// The pack of a tile with a number, for 16 deep and from the row or column `first` on.
+static inline Pack16 read_pack(Tile tile, int first, int number, Place place) {
+    unsigned offset = (tile.described & 0x3fff) << 4;
+    const unsigned panel = (tile.described >> 16 & 0x3fff) << 4;
+    const unsigned eight_lines = (tile.described >> 32 & 0x3fff) << 4;
+    if (tile.deep) {
+        const int row = first + number / 2;
+        offset += row / 8 * eight_lines + row % 8 * 128 + number % 2 * 16;
+    } else {
+        const int pack = first / 8 + number / 16, depth = number % 16;
+        offset += pack / 8 * panel + pack % 8 * 16 + depth / 8 * eight_lines + depth % 8 * 128;
+    }
+    offset ^= (offset >> 7 & 7) << 4;
+    check_readable(offset, place);
+    return *(const Pack16*)(dynamic_shared + offset);
+}
+static inline void read_operands(Operands& to, Place place) {
+    const int lane = current->lane;
+    to.a = read_pack(to.product.a, current->warp % 4 * 16, lane, place);
+    for (int i = 0; i < to.product.columns / 16; i++)
+        to.b[i] = read_pack(to.product.b, 0, lane + 32 * i, place);
+}
+
+static inline void add_product(const Product& product, Place place) {
+    Operands seen{product};
+    read_operands(seen, place);
+    queue_product(seen, place);
+}
+static inline void wait_products(int groups, Place place) {
+    meet_waiting(groups, place);
+    for (Operands seen; next_product(groups, &seen);) {
+        Operands now = seen;
+        read_operands(now, place);
+        land_product(seen, now, place);
+    }
+}
+
+}  // namespace emulator

@@ -1,0 +1,203 @@
+"""Matrix instructions of a warpgroup give what NumPy gives, and their misuse is found.
+
+The kernel here multiplies matrices as the kernels of this project do: copies that run beside the
+products, of tiles that lie along the depth or across it, in a ring of stages.
+"""
+
+import itertools
+import shutil
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from tapegrad.kernels.cuda import compiling
+from tapegrad.kernels.cuda.compiling import ARCHITECTURES, compiled, expand, resources
+from tapegrad.kernels.emulator import EmulatedModule, EmulatorError
+
+ORDERS = (0, 1, 7)
+TYPES = {"float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
+STEPS, BK, ROWS = 5, 64, 128
+pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="the emulator needs g++")
+
+# sums (128 x N) = A B, over a depth of `steps` tiles of 64. A lies (128, depth) if deep, or else
+# (depth, 128); B (N, depth) or (depth, N). Each of two warpgroups makes 64 rows.
+TEXT = """#include "copies.cuh"
+#include "warpgroups.cuh"
+constexpr int STAGES = 3;
+template <class T, bool deep>
+__device__ void fetch(unsigned char* to, const T* from, int rows, int step, int depth) {
+    for (int pack = threadIdx.x; pack < rows * 8; pack += blockDim.x) {
+        if (deep) {
+            const int row = pack / 8, column = pack % 8;
+            copy_async<16>(to + swizzled(pack * 16), from + row * depth + step * 64 + column * 8);
+        } else {
+            const int line = pack / 8 % 64, panel = pack / 512, column = panel * 8 + pack % 8;
+            copy_async<16>(to + swizzled(pack * 16),
+                           from + (step * 64 + line) * rows + column * 8);
+        }
+    }
+}
+template <class T, int N, bool a_deep, bool b_deep>
+__global__ void __launch_bounds__(256) product(const T* a, const T* b, float* out, int steps) {
+    extern __shared__ __align__(1024) unsigned char memory[];
+    const int A = 128 * 128, STAGE = A + N * 128, group = threadIdx.x / 128, depth = steps * 64;
+    auto load = [&](int step) {
+        unsigned char* stage = memory + step % STAGES * STAGE;
+        if (step < steps) {
+            fetch<T, a_deep>(stage, a, 128, step, depth);
+            fetch<T, b_deep>(stage + A, b, N, step, depth);
+        }
+        commit_copies();
+    };
+    float sums[N / 2] = {};
+    load(0);
+    for (int step = 0; step < steps; step++) {
+        load(step + 1);
+        wait_copies<1>();
+        show_tiles();
+        __syncthreads();
+        const unsigned char* stage = memory + step % STAGES * STAGE;
+        begin_products();
+#pragma unroll
+        for (int k = 0; k < 4; k++)
+            add_product<T, N, a_deep, b_deep>(
+                sums, tile<a_deep, 64>(stage + group * 8192 + k * (a_deep ? 32 : 2048)),
+                tile<b_deep, 64>(stage + A + k * (b_deep ? 32 : 2048)));
+        commit_products();
+        wait_products<1>();
+    }
+    wait_products<0>();
+#pragma unroll
+    for (int i = 0; i < N / 2; i++) {
+        const int row = threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4 + i / 2 % 2 * 8;
+        out[row * N + i / 4 * 8 + threadIdx.x % 4 * 2 + i % 2] = sums[i];
+    }
+}
+"""
+
+
+def instance(dtype=np.float16, columns=64, a_deep=True, b_deep=True):
+    flags = ", ".join(str(flag).lower() for flag in (a_deep, b_deep))
+    return f"product<{np.dtype(dtype).name}, {columns}, {flags}>"
+
+
+def product(text=TEXT, dtype=np.float16, columns=64, a_deep=True, b_deep=True, order=0, block=256):
+    """What the kernel makes, and what is right."""
+    random, depth = np.random.default_rng(0), STEPS * BK
+    a = random.standard_normal((ROWS, depth)).astype(dtype)
+    b = random.standard_normal((columns, depth)).astype(dtype)
+    right = a.astype(np.float64) @ b.astype(np.float64).T
+    out = np.full((ROWS, columns), np.nan, np.float32)
+    name = instance(dtype, columns, a_deep, b_deep)
+    EmulatedModule(expand(text, "kernel.cu"), [name]).run(
+        name, (1, 1, 1), (block, 1, 1),
+        np.ascontiguousarray(a if a_deep else a.T), np.ascontiguousarray(b if b_deep else b.T),
+        out, STEPS, shared=3 * (ROWS + columns) * 128, order=order,
+    )  # fmt: skip
+    return out, right
+
+
+def close(found, right):
+    return np.allclose(found, right, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize(
+    ("dtype", "columns", "a_deep", "b_deep"),
+    [
+        (np.float16, 64, True, True),
+        (ml_dtypes.bfloat16, 128, False, False),
+        (ml_dtypes.bfloat16, 256, True, False),
+        (np.float16, 128, False, True),
+    ],
+)
+def test_tiles_are_multiplied(dtype, columns, a_deep, b_deep, order):
+    assert close(*product(TEXT, dtype, columns, a_deep, b_deep, order))
+
+
+# Each is found by a wrong result in one of the orders, or by an error.
+PLANTED = {
+    "a missing swizzle": ("swizzled(pack * 16)", "pack * 16", True, ""),
+    "packs of one of the tiles exchanged": (
+        "swizzled(pack * 16)", "swizzled(pack * 16 ^ (rows == 128) * 16)", True, "",
+    ),
+    "a tile said to lie the other way": (
+        "add_product<T, N, a_deep, b_deep>", "add_product<T, N, a_deep, !b_deep>", True, "",
+    ),
+    "panels too near": ("tile<b_deep, 64>", "tile<b_deep, 32>", False, ""),
+    "sums read before they are there": ("    wait_products<0>();", "", True, "nothing waits"),
+    "sums read too early": (
+        "    wait_products<0>();\n", "    float early = sums[0];\n    wait_products<0>();\n"
+        "    sums[0] = early;\n", True, "",
+    ),
+    "too many products left on their way": (
+        "wait_products<1>();", "wait_products<2>();", True, "written while a product",
+    ),
+    "a stage too few": ("STAGES = 3", "STAGES = 2", True, "written while a product"),
+    "a missing wait for copies": ("wait_copies<1>();", "", True, ""),
+    "a missing barrier": ("__syncthreads();", "", True, "written while a product"),
+    "copies that are not shown": ("show_tiles();", "", True, "show_tiles is missing"),
+    "copies shown before they land": (
+        "wait_copies<1>();\n        show_tiles();", "show_tiles();\n        wait_copies<1>();",
+        True, "show_tiles is missing",
+    ),
+    "a missing beginning": ("begin_products();", "", True, "begin_products is missing"),
+    "a missing commit": ("        commit_products();", "", True, "nothing waits"),
+    "a warp that does not multiply": (
+        "        begin_products();", "if (threadIdx.x / 32 == 5) continue;\n begin_products();",
+        True, "not all warps",
+    ),
+    "a lane that does not multiply": (
+        "        begin_products();", "if (threadIdx.x == 5) continue;\n begin_products();",
+        True, "lanes of one warp meet at different calls|a lane of the mask does not come",
+    ),
+    "lanes with different tiles": (
+        "stage + group * 8192", "stage + threadIdx.x / 16 * 1024", True, "name different tiles",
+    ),
+    "a tile beyond shared memory": (
+        "tile<a_deep, 64>(stage", "tile<a_deep, 64>(stage + 3 * STAGE", True, "reaches beyond",
+    ),
+    "a tile in global memory": (
+        "tile<a_deep, 64>(stage + group", "tile<a_deep, 64>((const unsigned char*)a + group", True,
+        "not lie in the dynamic shared",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("right", "wrong", "b_deep", "report"), PLANTED.values(), ids=PLANTED)
+def test_a_planted_bug_is_found(right, wrong, b_deep, report):
+    assert right in TEXT
+    text = TEXT.replace(right, wrong)
+    columns = 64 if b_deep else 128
+    if report:
+        with pytest.raises(EmulatorError, match=rf"kernel\.cu:\d+: .*{report}"):
+            for order in ORDERS:
+                product(text, np.float16, columns, True, b_deep, order)
+    else:
+        results = (product(text, np.float16, columns, True, b_deep, order) for order in ORDERS)
+        assert not all(close(*result) for result in results)
+
+
+def test_a_warpgroup_that_is_not_whole_is_found():
+    with pytest.raises(EmulatorError, match="not all warps of a warpgroup"):
+        product(block=192)
+
+
+@pytest.fixture(scope="module")
+def nvrtc():
+    try:
+        return compiling.nvrtc()
+    except RuntimeError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_the_instructions_compile_for_every_architecture(nvrtc, arch):
+    """For Hopper without spills, and with nothing that makes products wait for one another."""
+    shapes = [*itertools.product(TYPES.values(), (64,), (True, False), (True, False))]
+    shapes += [(np.float16, 128, True, True), (np.float16, 256, True, True)]
+    names = [instance(*shape) for shape in shapes]
+    binary = compiled(expand(TEXT, "kernel.cu"), names, arch)
+    assert not any(takes.spills for takes in resources(binary).values())
+    assert "serialized" not in binary.log
