@@ -1,7 +1,8 @@
-"""How exactly float32 matrices are multiplied on a GPU: in float32, or in TF32 on tensor cores.
+"""How exactly float32 is multiplied on a GPU: in float32, or in TF32 on tensor cores.
 
-The setting holds for the process. Kernels that multiply float32 on tensor cores, matrix products
-and convolutions, ask `tensor_float32`; whoever caches a choice of kernels makes it part of the key.
+The settings hold for the process. Matrix products ask `tensor_float32`, convolutions have a setting
+of their own, `tf32_convolution_allowed`; as in PyTorch, TF32 is on for these and off for those.
+Whoever caches a choice of kernels makes it part of the key.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import warnings
 PRECISIONS = ("highest", "high", "medium")
 
 _precision = "highest"
+_tf32_convolution = True
 
 
 def get_float32_matmul_precision() -> str:
@@ -61,3 +63,24 @@ def set_float32_matmul_precision(precision: str) -> None:
 def tensor_float32() -> bool:
     """Whether float32 matrices may be multiplied in TF32 now."""
     return _precision != "highest"
+
+
+def allow_tf32_convolution(allowed: bool = True) -> None:
+    """Allow or forbid TF32 in convolutions of float32 on a GPU; on a CPU nothing changes.
+
+    It is allowed at first, which is PyTorch's default too (`torch.backends.cudnn.allow_tf32`): the
+    relative error is then about 3e-4 in place of 3e-7, and tensor cores compute several times as
+    fast. Images, filters, sums and results are float32 either way.
+
+    >>> allow_tf32_convolution(False)
+    >>> tf32_convolution_allowed()
+    False
+    >>> allow_tf32_convolution()
+    """
+    global _tf32_convolution
+    _tf32_convolution = bool(allowed)
+
+
+def tf32_convolution_allowed() -> bool:
+    """Whether convolutions of float32 on a GPU may be computed in TF32 now."""
+    return _tf32_convolution

@@ -9,8 +9,14 @@ import standin
 from recording import record
 
 from tapegrad.autograd import arrays
+from tapegrad.kernels import precision
 from tapegrad.kernels.cuda.launching import use_backend
 from tapegrad.kernels.emulator import EmulatedBackend
+
+
+def pytest_configure():
+    # What runs on a GPU is compared with a CPU in float32; tests of TF32 ask for it.
+    precision.allow_tf32_convolution(False)
 
 
 def pytest_runtest_setup(item):

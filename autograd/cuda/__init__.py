@@ -4,6 +4,8 @@ Everything imports and answers without CuPy and without a GPU: `is_available()` 
 does need one says in a sentence what is missing.
 """
 
+from tapegrad.kernels.precision import allow_tf32_convolution, tf32_convolution_allowed
+
 from .devices import (
     DeviceProperties,
     can_device_access_peer,
@@ -56,6 +58,7 @@ __all__ = [
     "ExternalStream",
     "OutOfMemoryError",
     "Stream",
+    "allow_tf32_convolution",
     "can_device_access_peer",
     "current_device",
     "current_stream",
@@ -87,5 +90,6 @@ __all__ = [
     "set_stream",
     "stream",
     "synchronize",
+    "tf32_convolution_allowed",
     "why_unavailable",
 ]

@@ -7,6 +7,7 @@
 // A tile is copied V elements at a time, beside the multiplication of those before it. V > 1 wants
 // channels that are neighbours, and multiples of V; then neighbouring threads take neighbouring
 // channels. With V = 1 they take neighbouring places, as planes of images lie in memory.
+#include "tensor_tiles.cuh"
 #include "tiles.cuh"
 #include "windows.cuh"
 
@@ -59,7 +60,7 @@ template <class Tile, int V> struct Images {
         }
     }
     __device__ __forceinline__ void load(typename Tile::Stage& to, const Windows& w) {
-#pragma unroll
+#pragma unroll 4
         for (int step = 0; step < STEPS; step++) {
             long long from = walk.at[Depth<V>::CHANNEL] * w.channel_step;
             int moved[AXES];
@@ -122,44 +123,66 @@ template <class Tile, int V> struct Filters {
     }
 };
 
-// Writes the sums of a block with the bias added, and without what is negative if so asked.
-template <class Tile>
-__device__ __forceinline__ void write_sums(typename Tile::Sums& sums, const Row* rows,
-                                           int first_column, const typename Tile::Element* bias,
-                                           typename Tile::Element* y, const Windows& w, int group) {
+// Writes the sums of a block with the bias added, and without what is negative if so asked. They pass
+// through shared memory, from where threads take neighbours: channels, or places of a plane.
+template <class Tile> struct Sums {
     using T = typename Tile::Element;
-    Tile::each(sums, [&](int row, int column, auto& values) {
-        constexpr int W = sizeof(values) / sizeof(typename Tile::Sum);
-        const long long to = rows[row].write;
-        column += first_column;
-        if (to < 0 || column >= w.outputs) return;
+    static constexpr int PITCH = Tile::BN + 8, PACK = 16 / sizeof(T);
+    typename Tile::Sum at[Tile::BM][PITCH];
+
+    __device__ __forceinline__ void take(typename Tile::Sums& sums) {
+        Tile::each(sums, [&](int row, int column, auto& values) {
+            constexpr int W = sizeof(values) / sizeof(typename Tile::Sum);
+            Pack<typename Tile::Sum, W> pack;
 #pragma unroll
-        for (int v = 0; v < W; v++) {
-            if (bias && column + v < w.outputs)
-                values[v] += load(bias[group * w.outputs + column + v]);
-            if (w.relu) values[v] = values[v] < 0 ? 0 : values[v];  // NaN stays
-        }
-        if (W == 2 && w.pairs) {
-            const Pack<T, 2> pair{{store<T>(values[0]), store<T>(values[W - 1])}};
-            *reinterpret_cast<Pack<T, 2>*>(y + to + column) = pair;
+            for (int v = 0; v < W; v++) pack.at[v] = values[v];
+            *reinterpret_cast<decltype(pack)*>(&at[row][column]) = pack;
+        });
+    }
+    __device__ __forceinline__ T finished(int row, int column, int first_channel, const T* bias,
+                                          bool relu) const {
+        auto sum = at[row][column];
+        if (bias) sum += load(bias[first_channel + column]);
+        return store<T>(relu && sum < 0 ? 0 : sum);  // NaN stays
+    }
+    __device__ __forceinline__ void write(T* y, const T* bias, const Row* rows, const Windows& w,
+                                          int group, int first_column) const {
+        const int columns = min(Tile::BN, w.outputs - first_column);
+        const int first_channel = group * w.outputs + first_column;
+        if (w.packs) {
+            for (int i = threadIdx.x; i < Tile::BM * (Tile::BN / PACK); i += Tile::THREADS) {
+                const int row = i / (Tile::BN / PACK), column = i % (Tile::BN / PACK) * PACK;
+                if (rows[row].write < 0 || column >= columns) continue;
+                Pack<T, PACK> pack;
+#pragma unroll
+                for (int v = 0; v < PACK; v++)
+                    pack.at[v] = finished(row, column + v, first_channel, bias, w.relu);
+                *reinterpret_cast<Pack<T, PACK>*>(y + rows[row].write + first_column + column) =
+                    pack;
+            }
             return;
         }
-#pragma unroll
-        for (int v = 0; v < W; v++)
-            if (column + v < w.outputs) y[to + (column + v) * w.out_channel] = store<T>(values[v]);
-    });
-}
+        const bool last = w.out_channel == 1;
+        for (int i = threadIdx.x; i < Tile::BM * Tile::BN; i += Tile::THREADS) {
+            const int row = last ? i / Tile::BN : i % Tile::BM;
+            const int column = last ? i % Tile::BN : i / Tile::BM;
+            const long long to = rows[row].write + (first_column + column) * w.out_channel;
+            if (rows[row].write >= 0 && column < columns)
+                y[to] = finished(row, column, first_channel, bias, w.relu);
+        }
+    }
+};
 
-// y = x * weight + bias, or the gradient of that to x. Dynamic shared memory holds the stages of the
-// tile, and its rows after them.
+// y = x * weight + bias, or the gradient of that to x. Dynamic shared memory holds the rows of the
+// tile, and then its stages, or in the end the sums.
 template <class Tile, int V>
 __global__ void __launch_bounds__(Tile::THREADS, 1)
     convolve(const typename Tile::Element* x, const typename Tile::Element* weight,
              const typename Tile::Element* bias, typename Tile::Element* y, const Windows w,
              const long long most_rows) {
     extern __shared__ __align__(16) unsigned char memory[];
-    auto* stages = reinterpret_cast<typename Tile::Stage*>(memory);
-    Row* rows = reinterpret_cast<Row*>(stages + Tile::STAGES);
+    Row* rows = reinterpret_cast<Row*>(memory);
+    auto* stages = reinterpret_cast<typename Tile::Stage*>(rows + Tile::BM);
     const Share share(most_rows, w.outputs, Tile::BM, Tile::BN);
     const Class of(w, share.number);
     if (share.first_row >= of.rows) return;
@@ -174,5 +197,9 @@ __global__ void __launch_bounds__(Tile::THREADS, 1)
         images.load(stage, w);
         filters.load(stage, weight, w);
     });
-    write_sums<Tile>(sums, rows, share.first_column, bias, y, w, of.group);
+    auto* collected = reinterpret_cast<Sums<Tile>*>(stages);
+    __syncthreads();  // all are done with the stages
+    collected->take(sums);
+    __syncthreads();
+    collected->write(y, bias, rows, w, of.group, share.first_column);
 }

@@ -11,11 +11,12 @@ import functools
 import math
 from collections.abc import Iterator
 from ctypes import c_bool, c_int, c_longlong, c_void_p
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from tapegrad.kernels.strides import is_channels_last
+from tapegrad.kernels.precision import tf32_convolution_allowed
+from tapegrad.kernels.strides import channels_last_order, is_channels_last
 
 from . import convolution_direct as direct
 from . import images
@@ -36,9 +37,9 @@ from .transpose import contiguous
 Array = Any
 Ints = tuple[int, ...]
 
-_STAGES, _PADDED_LINE, _ROW = 3, 80, 32  # of tiles.cuh and windows.cuh, in bytes
 _WANTED_BLOCKS = 528  # twice as many as large GPUs have at once
 _LEAST_PLACES = 256  # of a part of a gradient to filters
+_MANY, _MUCH = 1 << 16, 64  # values of images, and products of each, that are worth a conversion
 
 
 def convolve(
@@ -98,14 +99,16 @@ def weight_gradient(xp: Any, grad: Array, x: Array, kernel: Ints, window: Window
     if not grad.size:
         to_w.fill(0)
         return to_w
-    grad, x = _whole_steps(xp, grad), _whole_steps(xp, x)
-    packed = (
-        x.dtype == np.float32
-        and _is_packed(x, shape[1])
-        and _is_packed(grad, shape[0] // window.groups)
-    )
+    if direct.has_few(shape, window):
+        packed, grad, x = False, _whole_steps(xp, grad), _whole_steps(xp, x)
+    else:
+        work = math.prod(shape)
+        grad, packed = _packs(xp, grad, shape[0] // window.groups, work)
+        x, also = _packs(xp, x, shape[1], work)
+        packed = packed and also
     shapes = x.shape, x.strides, shape, to_w.strides, grad.shape, grad.strides
-    parts, launch, combine = _weight_launch(x.dtype, packed, shapes, window, last)
+    kind = Kind(x.dtype, packed, _on_tensor_cores(x.dtype))
+    parts, launch, combine = _weight_launch(kind, shapes, window, last)
     if combine is None:
         launch(pointer(grad), pointer(x), pointer(to_w))
         return to_w
@@ -126,19 +129,20 @@ def _walk(
     relu: bool = False,
 ) -> None:
     """Write y, from images x of the channels that are summed, and filters."""
-    x, backward = _whole_steps(xp, x), what == DATA_GRADIENT
     if bias is not None:
         bias = contiguous(xp, bias)
     if direct.has_few(w.shape, window):
+        x = _whole_steps(xp, x)
         packed = direct.is_depthwise(w.shape, window) and _is_last(y) and _is_packed(x, len(w))
         w = _arranged(xp, w, 0) if packed else _whole_steps(xp, w)
         direct.walk(what, packed, x, w, bias, y, window, relu)
         return
-    summed = w.shape[0] // window.groups if backward else w.shape[1]
-    packed = x.dtype == np.float32 and _is_packed(x, summed)
+    backward = what == DATA_GRADIENT
+    x, packed = _packs(xp, x, w.shape[0] // window.groups if backward else w.shape[1], w.size)
     w = _arranged(xp, w, 0 if backward else 1) if packed else _whole_steps(xp, w)
     shapes = x.shape, x.strides, w.shape, w.strides, y.shape, y.strides
-    launch = _launch(what, x.dtype, packed, shapes, window, relu)
+    kind = Kind(x.dtype, packed, _on_tensor_cores(x.dtype))
+    launch = _launch(what, kind, shapes, window, relu)
     launch(pointer(x), pointer(w), address(bias), pointer(y))
 
 
@@ -150,6 +154,21 @@ def _whole_steps(xp: Any, array: Array) -> Array:
     """The array, copied where its strides are not whole numbers of elements."""
     uneven = any(stride % array.itemsize for stride in array.strides)
     return contiguous(xp, array) if uneven else array
+
+
+def _packs(xp: Any, x: Array, channels: int, work: int) -> tuple[Array, bool]:
+    """Images, and whether packs of 16 bytes hold channels of one place and one group.
+
+    Planes are converted if there is enough to do for each place of them.
+    """
+    if x.itemsize == 8:
+        return _whole_steps(xp, x), False
+    if _is_packed(x, channels):
+        return x, True
+    if channels * x.itemsize % 16 or x.size < _MANY or work < _MUCH * x.shape[1]:
+        return _whole_steps(xp, x), False
+    order = channels_last_order(x.ndim)
+    return contiguous(xp, x.transpose(order)).transpose(images.to_last(x.ndim)), True
 
 
 def _is_packed(x: Array, channels: int) -> bool:
@@ -173,22 +192,64 @@ def _arranged(xp: Any, w: Array, inner: int) -> Array:
     return contiguous(xp, moved).transpose(back)
 
 
+class Kind(NamedTuple):
+    """What of operands decides on a kernel, beside their sizes."""
+
+    dtype: np.dtype
+    packed: bool  # packs of 16 bytes hold neighbouring channels
+    tensor_cores: bool
+
+
+class Tile(NamedTuple):
+    """Which part of a product a block makes (tiles.cuh, tensor_tiles.cuh)."""
+
+    down: int
+    across: int
+    tensor_cores: bool
+
+    @property
+    def threads(self) -> int:
+        """Of a block."""
+        return 256 if self.down * self.across >= 128 * 128 else 128
+
+    def shared(self, itemsize: int) -> int:
+        """Bytes of shared memory: a table of the rows, and stages of lines or in the end the sums.
+
+        >>> Tile(128, 128, True).shared(4)
+        86016
+        """
+        stages = (4 if self.tensor_cores else 3) * (self.down + self.across) * _LINE
+        sums = self.down * (self.across + 8) * max(itemsize, 4)
+        return max(self.down, self.across) * _ROW + max(stages, sums)
+
+    def tiles(self, rows: int, columns: int) -> int:
+        """How many there are of a product of so many rows and columns."""
+        return -(-rows // self.down) * -(-columns // self.across)
+
+
+_LINE, _ROW = 80, 32  # bytes, of tiles.cuh and windows.cuh
+_ENOUGH_BLOCKS = 128  # about as many as a large GPU has multiprocessors
+
+
+def _on_tensor_cores(dtype: np.dtype) -> bool:
+    return dtype.itemsize == 2 or (dtype == np.float32 and tf32_convolution_allowed())
+
+
 @functools.lru_cache(maxsize=4096)
-def _launch(
-    what: str, dtype: np.dtype, packed: bool, shapes: Shapes, window: Window, relu: bool
-) -> Launch:
-    given = windows(what, dtype.itemsize, shapes, window, relu)
+def _launch(what: str, kind: Kind, shapes: Shapes, window: Window, relu: bool) -> Launch:
+    given = windows(what, kind.dtype.itemsize, shapes, window, relu)
     classes = math.prod(given.classes)
     places = (-(-n // s) for n, s in zip(given.count, given.classes, strict=True))
     rows = given.images * math.prod(places)
-    size = _tile(dtype, packed, rows * classes, given.outputs, given.groups)
-    blocks = -(-rows // size) * -(-given.outputs // size) * classes * given.groups
+    products = classes * given.groups
+    tile = _tile(kind, rows, given.outputs, products)
+    blocks = tile.tiles(rows, given.outputs) * products
     if blocks > MOST:
         raise ValueError(f"convolution on a GPU: {rows} places are too many")
-    return _kernel("convolve", dtype, size, packed).prepare(
+    return _kernel("convolve", kind, tile).prepare(
         (blocks, 1, 1),
-        (_threads(size), 1, 1),
-        shared=_shared(size),
+        (tile.threads, 1, 1),
+        shared=tile.shared(kind.dtype.itemsize),
         varying=(c_void_p,) * 4,
         constant=(given, c_longlong(rows)),
     )
@@ -196,25 +257,25 @@ def _launch(
 
 @functools.lru_cache(maxsize=4096)
 def _weight_launch(
-    dtype: np.dtype, packed: bool, shapes: Shapes, window: Window, last: bool
+    kind: Kind, shapes: Shapes, window: Window, last: bool
 ) -> tuple[int, Launch, Launch | None]:
     """In how many parts the gradient to the filters is made, and the launches for that.
 
     The second is to add the parts up; None if there is nothing to do, and the first one makes it.
     """
     if direct.has_few(shapes[2], window):
-        parts, launch = direct.weight_launch(dtype, shapes, window)
+        parts, launch = direct.weight_launch(kind.dtype, shapes, window)
     else:
-        parts, launch = _tiled_weight_launch(dtype, packed, shapes, window)
+        parts, launch = _tiled_weight_launch(kind, shapes, window)
     outputs, channels, *kernel = shapes[2]
     taps, high = math.prod(kernel), 1
     whole = last or taps == 1 or channels == 1
-    if parts == 1 and whole and dtype.itemsize > 2:
+    if parts == 1 and whole and kind.dtype.itemsize > 2:
         return parts, launch, None
     while high < min(parts, 16):
         high *= 2
     sizes = c_longlong(outputs), c_int(taps), c_int(channels), c_int(parts)
-    combine = _combine(dtype).prepare(
+    combine = _combine(kind.dtype).prepare(
         (min(-(-outputs * taps * channels // 32), MOST), 1, 1),
         (32, high, 1),
         varying=(c_void_p,) * 2,
@@ -223,49 +284,61 @@ def _weight_launch(
     return parts, launch, combine
 
 
-def _tiled_weight_launch(
-    dtype: np.dtype, packed: bool, shapes: Shapes, window: Window
-) -> tuple[int, Launch]:
-    given = windows(WEIGHT_GRADIENT, dtype.itemsize, shapes, window, relu=False)
-    size, places = 64, given.images * math.prod(given.count)
-    width = given.channels * math.prod(given.kernel)
-    tiles = -(-given.outputs // size) * -(-width // size) * given.groups
+def _tiled_weight_launch(kind: Kind, shapes: Shapes, window: Window) -> tuple[int, Launch]:
+    given = windows(WEIGHT_GRADIENT, kind.dtype.itemsize, shapes, window, relu=False)
+    places, width = given.images * math.prod(given.count), given.channels * math.prod(given.kernel)
+    tile = _weight_tile(kind, given.outputs, width)
+    tiles = tile.tiles(given.outputs, width) * given.groups
     parts = max(1, min(_WANTED_BLOCKS // tiles, places // _LEAST_PLACES))
     length = -(-places // parts)
     parts = -(-places // length)
     if tiles * parts > MOST or length > MOST:
         raise ValueError(f"convolution on a GPU: {places} places are too many")
-    launch = _kernel("weight_gradient", dtype, size, packed).prepare(
+    launch = _kernel("weight_gradient", kind, tile).prepare(
         (tiles * parts, 1, 1),
-        (_threads(size), 1, 1),
-        shared=_shared(size),
+        (tile.threads, 1, 1),
+        shared=tile.shared(kind.dtype.itemsize),
         varying=(c_void_p,) * 3,
         constant=(given, c_int(length)),
     )
     return parts, launch
 
 
-def _tile(dtype: np.dtype, packed: bool, rows: int, outputs: int, groups: int) -> int:
-    """How large tiles are: large ones read less, if they are enough for all of a GPU's parts."""
-    large = -(-rows // 128) * -(-outputs // 128) * groups >= 128 and outputs > 64
-    return 128 if dtype == np.float32 and packed and large else 64
+def _tile(kind: Kind, rows: int, outputs: int, products: int) -> Tile:
+    """Large tiles read less, if they are filled and enough for all of a GPU's multiprocessors."""
+    for tile in _tiles("convolve", kind):
+        filled = outputs > tile.across - 64 and rows > tile.down - 64
+        if filled and tile.tiles(rows, outputs) * products >= _ENOUGH_BLOCKS:
+            return tile
+    return tile
 
 
-def _threads(size: int) -> int:
-    return 256 if size == 128 else 128
+def _weight_tile(kind: Kind, outputs: int, width: int) -> Tile:
+    """Blocks are as many as one wants, of parts."""
+    for tile in _tiles("weight_gradient", kind):
+        if outputs > tile.down - 64 and width > tile.across - 64:
+            return tile
+    return tile
 
 
-def _shared(size: int) -> int:
-    """Bytes of shared memory: what is copied ahead of `size` rows of both matrices, and a table."""
-    return _STAGES * 2 * size * _PADDED_LINE + size * _ROW
+def _tiles(what: str, kind: Kind) -> list[Tile]:
+    """The tiles there are kernels for, from the largest to the smallest."""
+    sizes = [(64, 64)]
+    if kind.packed and (kind.tensor_cores or what == "convolve"):
+        sizes.insert(0, (128, 128))
+    if kind.packed and kind.tensor_cores and what == "convolve":
+        sizes.insert(1, (128, 64))
+    return [Tile(*size, kind.tensor_cores) for size in sizes]
 
 
-def _kernel(what: str, dtype: np.dtype, size: int, packed: bool) -> Kernel:
-    width = 16 // dtype.itemsize if packed else 1
+def _kernel(what: str, kind: Kind, tile: Tile) -> Kernel:
     filename = "convolution.cu" if what == "convolve" else "convolution_weight.cu"
-    tile = "FmaWide" if packed and what == "weight_gradient" else "FmaDeep"
-    name = f"{what}<{tile}<{FLOATS[dtype]}, {size}>, {width}>"
-    return Kernel(source(filename), name, filename=filename)
+    deep = "true" if what == "convolve" or not kind.packed else "false"
+    template = "Tensor" if tile.tensor_cores else "Fma"
+    width = 16 // kind.dtype.itemsize if kind.packed else 1
+    name = FLOATS[kind.dtype]
+    full = f"{what}<{template}<{name}, {tile.down}, {tile.across}, {deep}>, {width}>"
+    return Kernel(source(filename), full, filename=filename)
 
 
 def _combine(dtype: np.dtype) -> Kernel:
@@ -277,9 +350,18 @@ def variants() -> Iterator[Kernel]:
     """Every kernel that these functions can ask for."""
     for dtype in FLOATS:
         yield _combine(dtype)
-        for what in ("convolve", "weight_gradient"):
-            yield _kernel(what, dtype, 64, packed=False)
-    float32 = np.dtype(np.float32)
-    yield _kernel("convolve", float32, 64, packed=True)
-    yield _kernel("convolve", float32, 128, packed=True)
-    yield _kernel("weight_gradient", float32, 64, packed=True)
+        for packed in (False, True):
+            for tensor_cores in (False, True):
+                kind = Kind(dtype, packed, tensor_cores)
+                if not _exists(kind):
+                    continue
+                for what in ("convolve", "weight_gradient"):
+                    for tile in _tiles(what, kind):
+                        yield _kernel(what, kind, tile)
+
+
+def _exists(kind: Kind) -> bool:
+    """Whether there are kernels: half types always go to the tensor cores, and doubles never."""
+    if kind.dtype.itemsize == 4:
+        return True
+    return kind.tensor_cores if kind.dtype.itemsize == 2 else kind == (kind.dtype, False, False)

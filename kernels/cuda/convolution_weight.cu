@@ -7,11 +7,12 @@
 // V > 1 wants channels that are neighbours in both images, and multiples of V: tiles lie WIDE, and a
 // thread copies a pack of channels of a place. With V = 1 they lie DEEP, and neighbouring threads
 // take neighbouring places, as planes of images lie in memory.
+#include "tensor_tiles.cuh"
 #include "tiles.cuh"
 #include "windows.cuh"
 
 // What a row of B reads: a channel, at the places of a tap.
-struct Column {
+struct __align__(16) Column {
     long long read;   // from the place where a window begins
     int moved[AXES];  // and how far that is along each axis
 
@@ -149,15 +150,15 @@ template <class Tile> struct Operands<Tile, 1> {
 };
 
 // The parts of the gradient, (parts, groups, outputs, taps, channels), from the gradient of y and x;
-// each part sums over `length` places. Dynamic shared memory holds the stages of the tile, and its
-// columns after them.
+// each part sums over `length` places. Dynamic shared memory holds the columns of the tile, and then
+// its stages.
 template <class Tile, int V>
 __global__ void __launch_bounds__(Tile::THREADS, 1)
     weight_gradient(const typename Tile::Element* grad, const typename Tile::Element* x,
                     typename Tile::Sum* parts, const Windows w, const int length) {
     extern __shared__ __align__(16) unsigned char memory[];
-    auto* stages = reinterpret_cast<typename Tile::Stage*>(memory);
-    Column* columns = reinterpret_cast<Column*>(stages + Tile::STAGES);
+    Column* columns = reinterpret_cast<Column*>(memory);
+    auto* stages = reinterpret_cast<typename Tile::Stage*>(columns + Tile::BN);
     const int width = w.channels * w.kernel[0] * w.kernel[1] * w.kernel[2];
     const Share share(w.outputs, width, Tile::BM, Tile::BN);
     const int group = share.number % w.groups;

@@ -55,7 +55,7 @@ class Windows(ctypes.Structure):
         ("tap_move", c_int * _AXES),
         ("backward", c_int),
         ("relu", c_int),
-        ("pairs", c_int),
+        ("packs", c_int),
     )
 
 
@@ -86,7 +86,8 @@ def windows(what: str, itemsize: int, shapes: Shapes, window: Window, relu: bool
     move = [
         -(t * d // s) if backward else d for t, s, d in zip(common, stride, dilation, strict=True)
     ]
-    neighbours = out_channel == 1 and not any(n % 2 for n in (out_image, *out_step, outputs))
+    width = 16 // itemsize
+    packs = out_channel == 1 and not any(n % width for n in (out_image, *out_step, outputs))
     return Windows(
         image_step, channel_step, spread(step, 0),
         weight_group, weight_output, weight_channel, spread(weight_step, 0),
@@ -95,7 +96,7 @@ def windows(what: str, itemsize: int, shapes: Shapes, window: Window, relu: bool
         spread(shape[2:]), spread(out[2:]), spread(filters[2:]),
         spread(stride), spread(padding, 0), spread(dilation),
         spread(stride if backward else ()), spread(common), spread(move),
-        backward, relu, neighbours,
+        backward, relu, packs,
     )  # fmt: skip
 
 

@@ -99,10 +99,6 @@ template <class T, int BM_, int BN_, bool deep> struct Fma {
     }
 };
 
-// The names by which the host asks for tiles.
-template <class T, int SIZE> using FmaDeep = Fma<T, SIZE, SIZE, DEEP>;
-template <class T, int SIZE> using FmaWide = Fma<T, SIZE, SIZE, WIDE>;
-
 // Copies V elements that lie together; zeros if not `wanted`.
 template <int V, class T>
 __device__ __forceinline__ void copy(T* to, const T* from, bool wanted) {

@@ -29,7 +29,7 @@ struct Windows {
     int classes[AXES];       // 1, or backward the stride
     int tap_step[AXES];      // from one tap of a class to the next, and what that is in places of
     int tap_move[AXES];      //     the image read
-    int backward, relu, pairs;  // pairs: two neighbouring channels may be written as one
+    int backward, relu, packs;  // packs: 16 bytes of channels may be written as one
 };
 
 // One axis of one class.
@@ -114,7 +114,7 @@ struct Class {
 };
 
 // Where a row of a class, one place written, reads and writes.
-struct Row {
+struct __align__(16) Row {
     long long read;   // the element read at the first tap, if that is inside
     long long write;  // the first channel written; -1 for a row beyond the last
     int at[AXES];     // the place read at the first tap

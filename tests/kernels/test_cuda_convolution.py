@@ -5,7 +5,7 @@ import pytest
 from recording import record
 
 from tapegrad.autograd.arrays import bfloat16
-from tapegrad.kernels import convolution
+from tapegrad.kernels import convolution, precision
 from tapegrad.kernels.cuda import convolution as on_gpu
 from tapegrad.kernels.cuda.convolution_windows import Window
 from tapegrad.kernels.cuda.launching import use_backend
@@ -35,6 +35,13 @@ WINDOWS = pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c[0]}-{c[1]}".
 PLAIN = ((9, 8), (3, 3), (2, 1), (1, 1), ONE, 1)
 
 
+@pytest.fixture
+def tf32():
+    precision.allow_tf32_convolution()
+    yield
+    precision.allow_tf32_convolution(False)
+
+
 def drawn(shape, dtype, seed=0):
     return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
 
@@ -51,6 +58,8 @@ def placed(xp, values, last):
 def agree(found, exact, dtype):
     """Whether the errors are small beside the largest value, and nothing is left unwritten."""
     values, tolerance = found.get().astype(np.float64), TOLERANCE[np.dtype(dtype).name]
+    if dtype == np.float32 and precision.tf32_convolution_allowed():
+        tolerance = 1e-3
     assert (found.dtype, found.shape) == (dtype, exact.shape)
     np.testing.assert_allclose(values, exact, 0, tolerance * np.abs(exact).max(initial=1.0))
 
@@ -97,12 +106,51 @@ def test_more_channels_and_filters_than_a_tile_has(emulated, dtype):
         check(emulated, *operands(case, dtype, 2, channels, 72), case[2:], last)
 
 
-def test_large_tiles(emulated, monkeypatch):
-    monkeypatch.setattr(on_gpu, "_tile", lambda *args: 128)
-    on_gpu._launch.cache_clear()
+@pytest.mark.usefixtures("tf32")
+@WINDOWS
+def test_every_window_in_tf32(emulated, case):
+    for last, channels, filters in ((False, 4, 6), (True, 8, 16)):
+        given = operands(case, np.float32, 2, channels, filters)
+        check(emulated, *given, case[2:], last, last)
+
+
+@pytest.mark.usefixtures("tf32")
+@pytest.mark.parametrize(
+    "dtype", [np.float32, np.float16, bfloat16], ids=lambda d: np.dtype(d).name
+)
+def test_tensor_cores(emulated, dtype):
+    for last, channels, filters in ((False, 21, 70), (True, 40, 72), (True, 24, 8)):
+        case = ((7, 6), (3, 2), (1, 2), (1, 0), ONE, 1)
+        check(emulated, *operands(case, dtype, 2, channels, filters), case[2:], last)
+
+
+@pytest.mark.parametrize("kind", ["float32", "tf32", "float16", "bfloat16"])
+def test_large_tiles(emulated, monkeypatch, request, kind):
+    dtype = np.dtype("float32" if kind == "tf32" else kind)
+    if kind == "tf32":
+        request.getfixturevalue("tf32")
+    monkeypatch.setattr(on_gpu, "_ENOUGH_BLOCKS", 1)
+    forget_plans()
     case = ((13, 11), (3, 3), ONE, (1, 1), ONE, 1)
-    check(emulated, *operands(case, np.float32, 1, 12, 150), case[2:], True)
+    names = set()
+    for channels, filters in ((72, 72), (16, 136)):
+        with record() as seen:
+            check(emulated, *operands(case, dtype, 1, channels, filters), case[2:], True)
+        names |= {name for name in seen.launches if "128" in name}
+    assert len(names) == (1 if kind == "float32" else 3)
+    forget_plans()
+
+
+def forget_plans():
     on_gpu._launch.cache_clear()
+    on_gpu._weight_launch.cache_clear()
+
+
+def test_planes_are_converted_where_there_is_much_to_do(emulated, monkeypatch):
+    monkeypatch.setattr(on_gpu, "_MANY", 1)
+    with record() as seen:
+        check(emulated, *operands(PLAIN, np.float16, 2, 16, 24), PLAIN[2:])
+    assert sum("Tensor<float16" in name and name.endswith(", 8>") for name in seen.launches) == 3
 
 
 @WINDOWS
@@ -128,10 +176,10 @@ def test_many_groups_of_every_dtype(emulated, dtype):
 @pytest.mark.parametrize("channels", [3, 8])
 def test_a_gradient_to_filters_in_many_parts(emulated, monkeypatch, channels):
     monkeypatch.setattr(on_gpu, "_LEAST_PLACES", 11)
-    on_gpu._weight_launch.cache_clear()
+    forget_plans()
     for last in (False, True):
         check(emulated, *operands(PLAIN, np.float32, 3, channels, 4), PLAIN[2:], last)
-    on_gpu._weight_launch.cache_clear()
+    forget_plans()
 
 
 def test_every_order_of_the_threads_gives_the_same_bits(gpu):
@@ -217,4 +265,4 @@ def test_a_plan_is_made_once(gpu, emulated):
         convolution.convolve(emulated, x, w, bias, *PLAIN[2:])
     after = on_gpu._launch.cache_info()
     assert (after.misses, after.hits) == (before.misses, before.hits + 1)
-    assert seen.launches == ["convolve<FmaDeep<float, 64>, 1>"]
+    assert seen.launches == ["convolve<Fma<float, 64, 64, true>, 1>"]
