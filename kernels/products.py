@@ -8,6 +8,7 @@ import ml_dtypes
 import numpy as np
 
 from .cuda import products as on_gpu
+from .sums import total
 
 Array = Any
 
@@ -50,3 +51,20 @@ def linear(xp: Any, x: Array, weight: Array, bias: Array | None) -> Array:
     if bias is not None:
         product += bias
     return product
+
+
+def linear_gradient(xp: Any, grad: Array, x: Array) -> tuple[Array, Array]:
+    """g^T x and the rows of g added up: what the weight and the bias of a linear layer receive.
+
+    Args:
+        xp: NumPy or CuPy.
+        grad: (m, n).
+        x: (m, k), of the same dtype.
+
+    >>> linear_gradient(np, np.ones((5, 2)), np.ones((5, 3)))[1]
+    array([5., 5.])
+    """
+    if xp is not np:
+        return on_gpu.linear_gradient(xp, grad, x)
+    wide = np.float32 if grad.dtype in _HALVES else grad.dtype
+    return matmul(np, grad.T, x), total(np, grad, (0,), False, wide)

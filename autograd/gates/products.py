@@ -58,8 +58,29 @@ class Linear(Gate):
         wants_x, wants_weight, wants_bias = node.inputs
         to_x = wants_x and matmul(grad, weight)
         rows = _rows(grad)
+        if wants_weight and wants_bias:
+            return to_x, *linear_gradient(rows, _rows(x))
         to_weight = wants_weight and matmul(swap(rows), _rows(x))
         return to_x, to_weight, wants_bias and sum_(rows, dims=(0,), keepdim=False)
+
+
+class LinearGradient(Gate):
+    """What a linear layer's weight and bias receive: g^T x, and the rows of g added up.
+
+    It is a linear layer backward as well: dg = x W^T + b and dx = g W for the gradients W and b.
+    """
+
+    needs: ClassVar = {"grad": "x", "x": "grad"}
+    outputs: ClassVar = None
+    fresh: ClassVar = True
+    quiet: ClassVar = "arrays"
+
+    def forward(self, xp: Any, grad: Any, x: Any) -> Any:
+        return products.linear_gradient(xp, grad, x)
+
+    def backward(self, node: Node, grads: Any, out: None, grad: Any, x: Any) -> Any:
+        (weight, bias), (wants_grad, wants_x) = grads, node.inputs
+        return wants_grad and linear(x, weight, bias), wants_x and matmul(grad, weight)
 
 
 class Cross(Gate):
@@ -108,5 +129,6 @@ def _toward(weights: Any, x: Any, y: Any) -> Any:
 
 matmul = Matmul()
 linear = Linear()
+linear_gradient = LinearGradient()
 cross = Cross()
 cdist = Cdist()

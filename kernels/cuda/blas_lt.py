@@ -28,6 +28,7 @@ ALIGNMENTS = tuple((number, c_uint32) for number in range(5, 9))  # of A, B, C a
 # cublasLtEpilogue_t: a bias is added first; gelu is the approximation by tanh
 _NONE, _RELU, _WITH_BIAS, _GELU = 1, 2, 4, 32
 EPILOGUES = {None: 0, "relu": _RELU, "gelu_tanh": _GELU}
+SUMS_OF_B = 512  # of its columns, written where else a bias is read
 
 _IN_COMPUTE_TYPE = 2  # of cublasLtReductionScheme_t: parts of a sum are not rounded to half types
 _MOST_WORKSPACE = 32 << 20  # bytes; what NVIDIA recommends for Hopper
@@ -166,7 +167,7 @@ class Product:
         of_a, of_b, of_d, of_bias = key.alignments
         for attribute, least in zip(ALIGNMENTS, (of_a, of_b, of_d, of_d), strict=True):
             library.set("MatmulPreference", preference, attribute, least)
-        if key.epilogue & _WITH_BIAS:  # of the address only the alignment counts here
+        if key.epilogue & (_WITH_BIAS | SUMS_OF_B):  # of the address only the alignment counts here
             self._point_at(self.free[0], of_bias)
         found, count = Heuristic(), c_int()
         status = library.functions["cublasLtMatmulAlgoGetHeuristic"](

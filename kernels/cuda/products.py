@@ -20,6 +20,7 @@ from . import blas, blas_lt
 from .compiling import source
 from .launching import Kernel, Launch, backend, pointer
 from .pointwise import STORED, stored_type
+from .reductions import reduce
 from .transpose import contiguous
 
 Array = Any
@@ -68,9 +69,12 @@ def linear(
         bias: (n,), or None.
         activation: "relu", "gelu_tanh" or None.
     """
-    out = _by_blas_lt(xp, x, weight, bias, activation)
-    if out is not None:
-        return out
+    if x.dtype in blas.TYPES and (bias is not None or activation is not None):
+        vector = None if bias is None else contiguous(xp, bias)
+        epilogue = blas_lt.epilogue(bias is not None, activation)
+        out = _with_epilogue(xp, x, weight.T, epilogue, vector)
+        if out is not None:
+            return out
     out = matmul(xp, x, weight.T)
     if x.dtype not in blas.TYPES:
         return out if bias is None else xp.add(out, bias, out=out)
@@ -79,40 +83,61 @@ def linear(
     return out
 
 
-def _by_blas_lt(
-    xp: Any, x: Array, weight: Array, bias: Array | None, activation: str | None
+def linear_gradient(xp: Any, grad: Array, x: Array) -> tuple[Array, Array]:
+    """g^T x and the rows of g added up, in one call where cuBLASLt can.
+
+    Args:
+        xp: CuPy.
+        grad: (m, n), of any strides.
+        x: (m, k), of the same dtype.
+    """
+    if x.dtype in blas.TYPES and grad.size:
+        to_bias = xp.empty(grad.shape[1:], grad.dtype)
+        to_weight = _with_epilogue(xp, grad.T, x, blas_lt.SUMS_OF_B, to_bias)
+        if to_weight is not None:
+            return to_weight, to_bias
+    return matmul(xp, grad.T, x), reduce(xp, "sum", grad, (0,), False)
+
+
+def _with_epilogue(
+    xp: Any, a: Array, b: Array, epilogue: int, vector: Array | None
 ) -> Array | None:
-    """`linear` in one call; None if there is nothing to add, or the library cannot."""
-    dtype = x.dtype
-    if dtype not in blas.TYPES or (bias is None and activation is None) or x.shape[-1] > blas.MOST:
-        return None
+    """A product and what follows it in one call; None if the library cannot.
+
+    Args:
+        xp: CuPy.
+        a: (..., m, k).
+        b: (k, n).
+        epilogue: what follows.
+        vector: what it adds or writes, contiguous.
+    """
     library = backend().blas_lt()
-    shape, strides = weight.shape[::-1], weight.strides[::-1]
-    plan = blas.product_plan(x.shape, x.strides, shape, strides, x.itemsize)
-    if library is None or len(plan.calls) != 1:
+    if library is None or a.shape[-1] > blas.MOST:
         return None
-    x = contiguous(xp, x) if plan.copied[0] else x
-    transposed = contiguous(xp, weight.T) if plan.copied[1] else weight
-    bias = None if bias is None else contiguous(xp, bias)
-    out = xp.empty(plan.shape, dtype)
-    to, of_bias = pointer(out), 0 if bias is None else pointer(bias)
-    factors = pointer(transposed), pointer(x)  # the second comes first: out is in rows
+    plan = blas.product_plan(a.shape, a.strides, b.shape, b.strides, a.itemsize)
+    if len(plan.calls) != 1:
+        return None
+    a = contiguous(xp, a) if plan.copied[0] else a
+    b = contiguous(xp, b) if plan.copied[1] else b
+    out = xp.empty(plan.shape, a.dtype)
+    to, at = pointer(out), 0 if vector is None else pointer(vector)
+    factors = pointer(b), pointer(a)  # the second comes first: out is in rows
     key = blas_lt.Key(
         library.handle(),
-        dtype,
-        blas.compute_type(dtype),
-        blas_lt.epilogue(bias is not None, activation),
+        a.dtype,
+        blas.compute_type(a.dtype),
+        epilogue,
         (plan.n, plan.calls[0].m, plan.k),
         plan.b,
         plan.a,
         plan.length,
         plan.distance,
-        blas_lt.alignments(*factors, to, of_bias),
+        blas_lt.alignments(*factors, to, at),
     )
     product = blas_lt.product(library, key)
     if product is None:
         return None
-    product(xp, *factors, of_bias, to)
+    product(xp, *factors, at, to)
     return out
 
 

@@ -15,7 +15,7 @@ namespace {
 enum Status { SUCCESS = 0, NOT_INITIALIZED = 1, INVALID_VALUE = 7, NOT_SUPPORTED = 15 };
 enum Type { FLOAT32 = 0, FLOAT64 = 1, FLOAT16 = 2, BFLOAT16 = 14 };
 enum Compute { COMPUTE_32F = 68, COMPUTE_64F = 70, COMPUTE_32F_FAST_TF32 = 77 };
-enum Epilogue { RELU = 2, BIAS = 4, GELU = 32 };
+enum Epilogue { NOTHING = 1, RELU = 2, BIAS = 4, GELU = 32, SUMS_OF_B = 512 };
 
 constexpr size_t WORKSPACE = 4096;  // that the algorithm wants, if it may
 constexpr uint64_t MAGIC = 0x746170656772616dull;
@@ -39,7 +39,7 @@ struct Operation {
     int compute, scale;
     int32_t op_a, op_b;
     uint32_t epilogue;
-    const void* bias;
+    void* bias;
 };
 struct Preference {
     uint64_t workspace;
@@ -123,7 +123,8 @@ const char* mistake(const Operation* op, const Layout* a, const Layout* b, const
     const bool wide = d->type == FLOAT64;
     if (wide != (op->compute == COMPUTE_64F) || wide != (op->scale == FLOAT64)) return "types";
     if (op->compute == COMPUTE_32F_FAST_TF32 && d->type != FLOAT32) return "compute type";
-    if (op->epilogue != 1 && (op->epilogue & ~(RELU | BIAS | GELU))) return "epilogue";
+    const bool alone = op->epilogue == NOTHING || op->epilogue == SUMS_OF_B;
+    if (!alone && (op->epilogue & ~(RELU | BIAS | GELU))) return "epilogue";
     if (d->count > 1 && d->distance < d->leading * (int64_t)d->columns) return "results overlap";
     return nullptr;
 }
@@ -220,12 +221,19 @@ int cublasLtMatmul(int64_t handle, Operation* operation, const void* alpha, cons
     if (size < algorithm->workspace || (algorithm->workspace && !workspace))
         return refuse("workspace");
     if (algorithm->workspace) std::memset(workspace, 0xff, algorithm->workspace);
-    const bool biased = operation->epilogue & BIAS;
-    if (biased && operation->bias == nullptr) return refuse("bias");
+    const bool biased = operation->epilogue & BIAS, summed = operation->epilogue == SUMS_OF_B;
+    if ((biased || summed) && operation->bias == nullptr) return refuse("bias");
     const bool wide = d->type == FLOAT64;
     const double by = wide ? *(const double*)alpha : *(const float*)alpha;
     const double kept = wide ? *(const double*)beta : *(const float*)beta;
     const int64_t m = d->rows, n = d->columns, k = operation->op_a ? a->rows : a->columns;
+    for (int64_t column = 0; summed && column < n; column++) {
+        double sum = 0;
+        for (int64_t j = 0; j < k; j++)
+            sum += value_at(B, operation->op_b ? j * b->leading + column : column * b->leading + j,
+                            b->type);
+        store(operation->bias, column, d->type, sum);
+    }
     for (int64_t i = 0; i < d->count; i++)
         for (int64_t column = 0; column < n; column++)
             for (int64_t row = 0; row < m; row++) {
