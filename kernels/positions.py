@@ -7,12 +7,14 @@ the order in which it stands, on a GPU too, so that results are the same each ti
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .cuda import positions as on_gpu
 from .segments import add_at
+from .selection import may_hold
 
 Array = Any
 Ints = tuple[int, ...]
@@ -59,18 +61,41 @@ def scatter_add(xp: Any, x: Array, index: Array, dim: int, shape: Ints) -> Array
     return add_at(xp, math.prod(shape), places, rows).reshape(shape)
 
 
+def rows_named(xp: Any, arrays: Sequence[Array], sizes: Ints, before: int = 1) -> Array:
+    """The numbers of rows (n,) that positions in several dimensions name, in each of some blocks.
+
+    arrays  positions that broadcast, one array for each dimension; negative ones count from the end
+    sizes   of the dimensions, whose elements are the rows of a block
+    before  how many blocks there are
+
+    >>> rows_named(np, [np.array([0, -1]), np.array([2])], (2, 3))
+    array([2, 5])
+    """
+    if xp is not np and len(arrays) <= on_gpu.ARRAYS and max(a.ndim for a in arrays) <= on_gpu.MOST:
+        return on_gpu.rows_named(xp, arrays, sizes, before)
+    rows: Any = 0
+    for places, size in zip(arrays, sizes, strict=True):
+        places = places.astype(xp.int64, copy=False)
+        negative = places < 0
+        if may_hold(xp, negative):
+            places = places + size * negative
+        rows = rows * size + places
+    if before != 1:
+        rows = xp.arange(before)[:, None] * math.prod(sizes) + rows.reshape(1, -1)
+    return rows.reshape(-1)
+
+
 def put(xp: Any, x: Array, places: Array, rows: Array) -> Array:
-    """A copy of x (count, width) with rows[k] in row places[k]; of several the last stays.
+    """x (count, width), in place, with rows[k] in row places[k]; of several the last stays.
 
     >>> put(np, np.zeros((2, 1)), np.array([1, 1]), np.array([[3.0], [4.0]]))
     array([[0.],
            [4.]])
     """
-    out = xp.array(x, copy=True, order="C")
     if xp is not np:
-        return on_gpu.put(xp, out, places, rows)
-    out[places] = rows
-    return out
+        return on_gpu.put(xp, x, places, rows)
+    x[places] = rows
+    return x
 
 
 def flat(xp: Any, index: Array, dim: int, shape: Ints) -> Array:

@@ -6,7 +6,7 @@ A `key` is what NumPy takes between brackets, with arrays in place of tensors.
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,6 @@ from tapegrad.autograd.records import Node
 from tapegrad.kernels import positions as kernels
 from tapegrad.kernels.positions import take
 from tapegrad.kernels.segments import add_at
-from tapegrad.kernels.selection import may_hold
 
 from .selection import where
 
@@ -36,6 +35,10 @@ class Index(Gate):
         parts = _parts(key)
         if _is_one_array(parts) and (x.flags.c_contiguous or xp is not np):
             return take(xp, x, parts[-1], len(parts) - 1)  # twice as quick as x[key] or more
+        if xp is not np and x.flags.c_contiguous:
+            found = _read(xp, x, key)
+            if found is not None:
+                return found
         return x[key]
 
     def backward(self, node: Node, grad: Any, out: None, x: None, *, key: Key) -> Any:
@@ -65,13 +68,8 @@ class IndexPut(Gate):
     needs: ClassVar = {"x": "", "value": ""}
 
     def forward(self, xp: Any, x: Any, value: Any, *, key: Key) -> Any:
-        if xp is not np and not isinstance(value, (int, float)):
-            found = _put(xp, x, value, key)
-            if found is not None:
-                return found
         result = xp.array(x, copy=True, order="C")
-        rows, places = unmasked(result, key)
-        rows[places] = value
+        write(xp, result, key, value)
         return result
 
     def backward(self, node: Node, grad: Any, out: None, x: None, value: None, *, key: Key) -> Any:
@@ -83,10 +81,7 @@ class IndexPut(Gate):
             if _repeats(xp, key, grad.shape, math.prod(to_value.shape)):
                 order = xp.arange(math.prod(to_value.shape)).reshape(to_value.shape)
                 last = xp.full(grad.shape, -1)
-                if xp is np:
-                    last[key] = order
-                else:
-                    last = self.forward(xp, last, order, key=key)
+                write(xp, last, key, order)
                 to_value = where(last[key] == order, to_value, 0.0)
             missing = len(wants_value.shape) - to_value.ndim
             if missing > 0:  # leading dimensions of size 1, which an assignment drops
@@ -158,6 +153,23 @@ def unmasked(x: Any, key: Key) -> tuple[Any, Key]:
     return x.reshape(mask.size, *x.shape[mask.ndim :]), mask.reshape(-1).nonzero()[0]
 
 
+def write(xp: Any, x: Any, key: Key, value: Any) -> None:
+    """x[key] = value: an array that broadcasts, or a number; of several at a position the last."""
+    x, key = unmasked(x, key)
+    found = _rows(xp, key, x.shape) if xp is not np and is_array(value) else None
+    if found is None:
+        x[key] = value
+        return
+    value = value.reshape(value.shape[max(value.ndim - len(found.shape), 0) :])
+    rows = xp.broadcast_to(value, found.shape).astype(x.dtype, copy=False)
+    rows = rows.reshape(found.read.size, found.width)
+    whole = x.flags.c_contiguous
+    memory = x if whole else xp.ascontiguousarray(x)
+    kernels.put(xp, memory.reshape(found.height, found.width), found.read, rows)
+    if not whole:
+        x[...] = memory
+
+
 def _repeats(xp: Any, key: Key, shape: tuple[int, ...], count: int) -> bool:
     """Whether a key, which reads so many elements of a shape, may read one twice."""
     if not any(map(_is_positions, _parts(key))):
@@ -174,12 +186,23 @@ def _is_one_array(parts: tuple[Any, ...]) -> bool:
     return bool(parts) and _is_positions(parts[-1]) and all(map(_is_whole, parts[:-1]))
 
 
-def _rows(xp: Any, key: Key, shape: tuple[int, ...]) -> tuple[Any, int, int] | None:
-    """Where a key reads, if it is arrays of positions next to each other among whole dimensions.
+class _Rows(NamedTuple):
+    """What a key reads as rows of a matrix, whose rows are the dimensions up to the last array.
 
-    The dimensions up to the last array make the rows of a matrix: returned are the rows that the
-    key reads, in order, how many there are, and how wide they are. None for other keys.
+    Attributes:
+        read: which rows, in order.
+        height, width: the shape of the matrix.
+        shape: that of what is read.
     """
+
+    read: Any
+    height: int
+    width: int
+    shape: tuple[int, ...]
+
+
+def _rows(xp: Any, key: Key, shape: tuple[int, ...]) -> _Rows | None:
+    """The rows of a key, if it is arrays of positions side by side among whole dimensions."""
     parts = _parts(key)
     dots = [i for i, part in enumerate(parts) if part is ...]
     if dots:
@@ -190,17 +213,13 @@ def _rows(xp: Any, key: Key, shape: tuple[int, ...]) -> tuple[Any, int, int] | N
     if not chosen or chosen[-1] - chosen[0] >= len(chosen) or not all(map(_is_whole, others)):
         return None
     first, end = chosen[0], chosen[-1] + 1
-    flat: Any = 0
-    for i in chosen:
-        places, size = parts[i].astype(xp.int64, copy=False), shape[i]
-        negative = places < 0
-        if may_hold(xp, negative):
-            places = places + size * negative
-        flat = flat * size + places
     before, span = math.prod(shape[:first]), math.prod(shape[first:end])
-    if before != 1:
-        flat = xp.arange(before)[:, None] * span + flat.reshape(1, -1)
-    return flat.reshape(-1), before * span, math.prod(shape[end:])
+    arrays = [parts[i] for i in chosen]
+    rows = kernels.rows_named(xp, arrays, shape[first:end], before)
+    named = np.broadcast_shapes(*(array.shape for array in arrays))
+    return _Rows(
+        rows, before * span, math.prod(shape[end:]), (*shape[:first], *named, *shape[end:])
+    )
 
 
 def _added(xp: Any, x: Any, key: Key, shape: tuple[int, ...]) -> Any:
@@ -213,29 +232,15 @@ def _added(xp: Any, x: Any, key: Key, shape: tuple[int, ...]) -> Any:
     found = _rows(xp, key, shape)
     if found is None:
         places = xp.arange(math.prod(shape)).reshape(shape)[key]
-        found = places.reshape(-1), math.prod(shape), 1
-    rows, count, width = found
-    return add_at(xp, count, rows, x.reshape(rows.size, width)).reshape(shape)
+        found = _Rows(places.reshape(-1), math.prod(shape), 1, x.shape)
+    brought = x.reshape(found.read.size, found.width)
+    return add_at(xp, found.height, found.read, brought).reshape(shape)
 
 
-def _put(xp: Any, x: Any, value: Any, key: Key) -> Any:
-    """A copy of x with `value`, which broadcasts, at a key of positions; None for other keys."""
+def _read(xp: Any, x: Any, key: Key) -> Any:
+    """x[key] for a key of positions next to each other; None for other keys."""
     found = _rows(xp, key, x.shape)
     if found is None:
         return None
-    places, count, width = found
-    read = _read_shape(key, x.shape)
-    value = value.reshape(value.shape[max(value.ndim - len(read), 0) :])
-    rows = xp.broadcast_to(value, read).astype(x.dtype, copy=False).reshape(places.size, width)
-    return kernels.put(xp, x.reshape(count, width), places, rows).reshape(x.shape)
-
-
-def _read_shape(key: Key, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape of what a key of positions next to each other reads."""
-    parts = _parts(key)
-    arrays = [part for part in parts if _is_positions(part)]
-    dots = next((i for i, part in enumerate(parts) if part is ...), len(parts))
-    first = next(i for i, part in enumerate(parts) if _is_positions(part))
-    first += len(shape) + 1 - len(parts) if dots < first else 0
-    chosen = np.broadcast_shapes(*(array.shape for array in arrays))
-    return (*shape[:first], *chosen, *shape[first + len(arrays) :])
+    rows = take(xp, x.reshape(found.height, found.width), found.read, 0)
+    return rows.reshape(found.shape)

@@ -29,6 +29,41 @@ __global__ void __launch_bounds__(256)
     out[item] = x[from + (position < 0 ? position + walk.length : position) * walk.along];
 }
 
+constexpr int ARRAYS = 4;  // of positions, of one dimension each
+
+// How rows walk through the arrays of positions that name them, `sizes` innermost first. What is left
+// of a number counts the blocks of `span` rows, in each of which the same are named.
+struct Keys {
+    long long total, span;
+    int dims, arrays;
+    Divisor sizes[MOST];
+    long long lengths[ARRAYS], steps[ARRAYS][MOST];
+};
+
+// The number of the row that the positions in several dimensions name, negative ones counted from the
+// end.
+extern "C" __global__ void __launch_bounds__(256)
+    rows_named(const long long* first, const long long* second, const long long* third,
+               const long long* fourth, long long* rows, Keys keys) {
+    const long long item = this_item();
+    if (item >= keys.total) return;
+    long long rest = item, at[ARRAYS] = {};
+    for (int d = 0; d < keys.dims; d++) {
+        const long long digit = take_digit(rest, keys.sizes[d]);
+#pragma unroll
+        for (int i = 0; i < ARRAYS; i++) at[i] += digit * keys.steps[i][d];
+    }
+    const long long* arrays[ARRAYS] = {first, second, third, fourth};
+    long long row = 0;
+#pragma unroll
+    for (int i = 0; i < ARRAYS; i++) {
+        if (i >= keys.arrays) continue;
+        const long long position = arrays[i][at[i]];
+        row = row * keys.lengths[i] + (position < 0 ? position + keys.lengths[i] : position);
+    }
+    rows[item] = rest * keys.span + row;
+}
+
 // How an output of dimensions `sizes`, innermost first, walks through what is added to it. Along
 // `dim` there are `length` positions for each line, and beyond the `bounds` of the others none.
 struct Lines {

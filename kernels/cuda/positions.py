@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from ctypes import c_int, c_longlong, c_void_p
 from typing import Any
 
@@ -29,6 +29,7 @@ Ints = tuple[int, ...]
 _FILENAME = "positions.cu"
 _INT64 = np.dtype(np.int64)
 MOST = 8  # dimensions
+ARRAYS = 4  # of positions that name rows together
 _THREADS = 256
 _FEW = 32  # of a line, through which an element looks sooner than they are sorted
 _WORDS = {
@@ -87,6 +88,25 @@ def gather_from_planes(xp: Any, x: Array, index: Array) -> Array:
     shape, steps, through = (tuple(v[d] for d in order) for v in (index.shape, steps, through))
     out = _read(xp, x, index, (0, along), shape, steps, through)
     return out.transpose(tuple(int(d) for d in np.argsort(order)))
+
+
+def rows_named(xp: Any, arrays: Sequence[Array], sizes: Ints, before: int) -> Array:
+    """The numbers of rows (n,) that positions in several dimensions name, in each of some blocks.
+
+    Args:
+        xp: CuPy.
+        arrays: whole numbers, at most 4 arrays that broadcast; negative ones count from the end.
+        sizes: of the dimensions, one for each array.
+        before: how many blocks of all these dimensions there are.
+    """
+    shape = np.broadcast_shapes(*(array.shape for array in arrays))
+    rows = xp.empty(before * math.prod(shape), _INT64)
+    if rows.size:
+        given = [xp.broadcast_to(array.astype(_INT64, copy=False), shape) for array in arrays]
+        launch = _naming(before, shape, tuple(array.strides for array in given), sizes)
+        pointers = [*map(pointer, given), *(0,) * (ARRAYS - len(given))]
+        launch(*pointers, pointer(rows))
+    return rows
 
 
 def scatter_add(xp: Any, x: Array, index: Array, dim: int, shape: Ints) -> Array:
@@ -179,6 +199,18 @@ class _Walk(ctypes.Structure):
     )
 
 
+class _Keys(ctypes.Structure):
+    """`Keys` of `positions.cu`."""
+
+    _fields_ = (
+        *((name, c_longlong) for name in ("total", "span")),
+        *((name, c_int) for name in ("dims", "arrays")),
+        ("sizes", Divisor * MOST),
+        ("lengths", c_longlong * ARRAYS),
+        ("steps", c_longlong * MOST * ARRAYS),
+    )
+
+
 class _Lines(ctypes.Structure):
     """`Lines` of `positions.cu`."""
 
@@ -211,6 +243,23 @@ def _reading(
         total, length, along // word, len(sizes), _divisors(sizes), *map(_inside_out, (own, places))
     )
     return _prepared(_kernel("gather", _WORDS[word]), total, 3, walk)
+
+
+@functools.lru_cache(maxsize=4096)
+def _naming(before: int, shape: Ints, strides: tuple[Ints, ...], lengths: Ints) -> Launch:
+    sizes, steps = collapse(shape, [tuple(s // 8 for s in own) for own in strides])
+    total = before * math.prod(sizes)
+    keys = _Keys(
+        total,
+        math.prod(lengths),
+        len(sizes),
+        len(lengths),
+        _divisors(sizes),
+        (c_longlong * ARRAYS)(*lengths),
+        (c_longlong * MOST * ARRAYS)(*map(_inside_out, steps)),
+    )
+    kernel = Kernel(source(_FILENAME), "rows_named", filename=_FILENAME)
+    return _prepared(kernel, total, ARRAYS + 1, keys)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -270,4 +319,5 @@ def variants() -> Iterator[Kernel]:
         yield _kernel("gather", word)
         yield _kernel("put_rows", word)
     yield from (_kernel("scatter_lines", kind) for kind in _TYPES.values())
-    yield Kernel(source(_FILENAME), "claim", filename=_FILENAME)
+    for name in ("claim", "rows_named"):
+        yield Kernel(source(_FILENAME), name, filename=_FILENAME)

@@ -134,25 +134,54 @@ def test_what_was_overwritten_by_a_later_value_gets_no_gradient(emulated):
     assert value.grad.tolist() == [0, 1, 100]
 
 
-def test_every_kind_of_key_of_positions_is_written(emulated):
+ROWS, COLUMNS = np.array([3, 0, -1]), np.array([[1], [-3]])
+KEYS = [
+    (ROWS,),
+    (slice(None), ROWS),
+    (..., ROWS),
+    (ROWS, COLUMNS),
+    (slice(None), ROWS, COLUMNS),
+    (..., COLUMNS, ROWS),
+    (COLUMNS, ...),
+    (COLUMNS, ROWS, ROWS),
+]
+
+
+@pytest.mark.parametrize("key", KEYS, ids=range(len(KEYS)))
+def test_every_kind_of_key_of_positions_is_read_and_written(emulated, key):
     x, y = numbers((4, 5, 6)), numbers((4, 5, 6), seed=1)
-    rows, columns = np.array([3, 0, 3]), np.array([[1], [3]])
-    for key in [
-        (rows,),
-        (slice(None), rows),
-        (..., rows),
-        (rows, columns),
-        (slice(None), rows, columns),
-        (..., columns, rows),
-        (columns, ...),
-    ]:
-        value = y[key][..., :1]
-        exact = x.copy()
-        exact[key] = value
-        on_gpu = tuple(tg.tensor(k, device="cuda") if type(k) is np.ndarray else k for k in key)
-        out = tg.tensor(x, device="cuda")
-        out[on_gpu] = tg.tensor(value, device="cuda")
-        np.testing.assert_array_equal(out.cpu().numpy(), exact)
+    on_gpu = tuple(tg.tensor(k, device="cuda") if type(k) is np.ndarray else k for k in key)
+    out = tg.tensor(x, device="cuda")
+    np.testing.assert_array_equal(out[on_gpu].cpu().numpy(), x[key])
+    value = y[key][..., :1]
+    exact = x.copy()
+    exact[key] = value
+    out[on_gpu] = tg.tensor(value, device="cuda")
+    np.testing.assert_array_equal(out.cpu().numpy(), exact)
+    added = tg.tensor(x, device="cuda").index_put((on_gpu[0],), out[on_gpu[:1]], accumulate=True)
+    exact_sum = x.astype(float)
+    np.add.at(exact_sum, key[:1], exact[key[:1]])
+    np.testing.assert_allclose(added.cpu().numpy(), exact_sum, rtol=1e-5, atol=1e-5)
+
+
+def test_positions_in_several_dimensions_name_rows_in_one_launch(emulated):
+    arrays = np.array([[1], [0]]), np.array([2, -1, 0]), np.array([[0], [3]], np.int32)
+    exact = np.ravel_multi_index(
+        np.broadcast_arrays(arrays[0], arrays[1] % 3, arrays[2]), (2, 3, 4)
+    )
+    with record() as seen:
+        found = positions.rows_named(emulated, [*map(emulated.asarray, arrays)], (2, 3, 4))
+    assert [name for name in seen.launches if not name.startswith(("copy", "astype"))] == [
+        "rows_named"
+    ]
+    np.testing.assert_array_equal(found.get(), exact.reshape(-1))
+    blocks = positions.rows_named(emulated, [*map(emulated.asarray, arrays)], (2, 3, 4), 3)
+    np.testing.assert_array_equal(
+        blocks.get().reshape(3, -1), exact.reshape(1, -1) + 24 * np.arange(3)[:, None]
+    )
+    many = [emulated.asarray(np.array([1, -1]))] * 5
+    found = positions.rows_named(emulated, many, (2, 3, 2, 2, 2))
+    np.testing.assert_array_equal(found.get(), [39, 47])
 
 
 def test_planes_are_read_and_written_where_they_lie(emulated):
