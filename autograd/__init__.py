@@ -5,6 +5,7 @@ people call, `tensor` the class they hold, `tape` the record made visible.
 """
 
 from . import devices, functional, operations
+from .autocast import autocast, get_autocast_dtype, is_autocast_enabled
 from .backward import backward, grad
 from .engine import Gate
 from .errors import (
@@ -47,6 +48,7 @@ __all__ = [
     "Tape",
     "Tensor",
     "as_tensor",
+    "autocast",
     "backward",
     "detect_anomaly",
     "enable_grad",
@@ -54,9 +56,11 @@ __all__ = [
     "from_numpy",
     "functional",
     "fused",
+    "get_autocast_dtype",
     "grad",
     "gradcheck",
     "gradgradcheck",
+    "is_autocast_enabled",
     "is_grad_enabled",
     "manual_seed",
     "no_grad",

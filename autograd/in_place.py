@@ -14,11 +14,12 @@ from typing import Any, TypeVar
 import numpy as np
 
 from . import engine
-from .arrays import FLOATS, bool_
+from .arrays import FLOATS, bool_, module_of
+from .autocast import without_casts
 from .engine import Leaf, cast, describe
 from .errors import DtypeError, ShapeError
 from .gates import arithmetic, comparison, rounding
-from .gates.indexing import unmasked
+from .gates.indexing import write
 from .gates.selection import where
 from .methods import Operations
 from .operations import indexing, shape
@@ -32,6 +33,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def _in_place(operation: F) -> F:
     """The method that writes the result of another into the tensor."""
+    operation = without_casts(operation)
     name = f"{operation.__name__}_"
 
     @functools.wraps(operation)
@@ -174,8 +176,8 @@ class InPlace(Operations):
         try:
             first, key = indexing.in_turn(key, self._data.ndim)
             part = self.data[first]
-            part, key = unmasked(part, indexing.checked(key, part))
-            part[key] = value._data if isinstance(value, Variable) else value
+            given = value._data if isinstance(value, Variable) else value
+            write(module_of(part), part, indexing.checked(key, part), given)
         except ValueError as error:
             raise ShapeError(
                 f"x[...] = value: {describe(value)} does not fit into {describe(self)}: {error}"

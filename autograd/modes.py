@@ -16,10 +16,10 @@ from .records import Mode, get_mode, mode
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class _Switch:
+class Switch:
     """Enters a changed `Mode` and returns to the one outside it; `changed` says what changes."""
 
-    def __new__(cls, *args: Any) -> Any:
+    def __new__(cls, *args: Any, **options: Any) -> Any:
         switch = super().__new__(cls)
         if len(args) == 1 and callable(args[0]):  # @no_grad, without parentheses
             switch.__init__()  # type: ignore[misc]
@@ -107,7 +107,7 @@ class _Switch:
         return wrapper
 
 
-class no_grad(_Switch):
+class no_grad(Switch):
     """Operations inside are not recorded, and writes in place are real.
 
     >>> import tapegrad as tg
@@ -121,14 +121,14 @@ class no_grad(_Switch):
         return Mode(False, found.tapes, found.anomaly, found)
 
 
-class enable_grad(_Switch):
+class enable_grad(Switch):
     """Operations inside are recorded, also within `no_grad`."""
 
     def changed(self, found: Mode) -> Mode:
         return Mode(True, found.tapes, found.anomaly, found)
 
 
-class set_grad_enabled(_Switch):
+class set_grad_enabled(Switch):
     """Recording on or off: at once when called, and until the end of the block in a `with`.
 
     >>> import tapegrad as tg
@@ -162,7 +162,7 @@ class set_grad_enabled(_Switch):
         return super().__call__(function)
 
 
-class detect_anomaly(_Switch):
+class detect_anomaly(Switch):
     """Backward stops at the first gate that gives a NaN, and says where it was recorded.
 
     Recording notes the line of the user's code for each gate, which costs a few microseconds.

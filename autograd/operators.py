@@ -7,6 +7,7 @@ from typing import Any
 from tapegrad.kernels.expression import Scalar
 
 from .arrays import is_array
+from .autocast import behind_casts
 from .gates import arithmetic, comparison, rounding
 from .operations import indexing, products
 from .operations.creation import as_tensor
@@ -132,6 +133,9 @@ class Operators(Variable):
 
     def __getitem__(self, key: Any) -> Any:
         return indexing.getitem(self, key)
+
+
+behind_casts(Operators, vars(Operators))
 
 
 def _comparable(other: Any) -> bool:

@@ -4,15 +4,18 @@ The public names, gathered: tensors and their operations by PyTorch's names, the
 Layers are in `tapegrad.nn`, optimizers in `tapegrad.optim`, batches in `tapegrad.data`.
 """
 
-from tapegrad import autograd, cuda, data, linalg, nn, optim
+from tapegrad import amp, autograd, cuda, data, linalg, nn, optim
 from tapegrad.autograd import (
     Generator,
     ShapeError,
     Tape,
     Tensor,
+    autocast,
     enable_grad,
     explain,
     fused,
+    get_autocast_dtype,
+    is_autocast_enabled,
     is_grad_enabled,
     manual_seed,
     no_grad,
@@ -113,6 +116,8 @@ __all__ = [
     "Tensor",
     "adaptive_avg_pool1d",
     "alpha_dropout",
+    "amp",
+    "autocast",
     "autograd",
     "avg_pool1d",
     "avg_pool2d",
@@ -148,6 +153,7 @@ __all__ = [
     "float32",
     "float64",
     "fused",
+    "get_autocast_dtype",
     "get_default_dtype",
     "get_float32_matmul_precision",
     "get_num_threads",
@@ -161,6 +167,7 @@ __all__ = [
     "int32",
     "int64",
     "int8",
+    "is_autocast_enabled",
     "is_grad_enabled",
     "layer_norm",
     "linalg",

@@ -1,5 +1,9 @@
 """Functions by PyTorch's names, one family per file, gathered here."""
 
+import sys
+
+from tapegrad.autograd.autocast import behind_casts
+
 from . import (
     activation,
     arithmetic,
@@ -95,3 +99,9 @@ __all__ = [
     *statistics.__all__,
     *trigonometry.__all__,
 ]
+
+behind_casts(
+    sys.modules[__name__],
+    {name: globals()[name] for name in __all__}
+    | {f"linalg.{name}": getattr(linalg, name) for name in linalg.__all__},
+)

@@ -1,5 +1,8 @@
 """Layers as functions, under PyTorch's names, one family per file."""
 
+import sys
+
+from tapegrad.autograd.autocast import behind_casts
 from tapegrad.autograd.operations import sigmoid, tanh
 
 from . import (
@@ -72,3 +75,9 @@ __all__ = [
     "sigmoid",
     "tanh",
 ]
+
+behind_casts(
+    sys.modules[__name__],
+    {name: globals()[name] for name in __all__}
+    | {"bordered": padding.bordered, "upsampled": resizing.upsampled},
+)

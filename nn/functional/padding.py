@@ -71,14 +71,18 @@ def _padded(input: Any, pad: Sequence[int], mode: str, value: float | None) -> A
         _check_border(input, mode, shape[axis], widths)
     if mode != "circular" and 0 in shape[len(shape) - len(pairs) - 1 :]:
         raise ShapeError(f"pad: mode {mode!r} needs pixels, got {describe(input)}")
-    return resample(
-        input,
-        plan=tuple(
-            (axis, _BORDERS[mode](shape[axis], *widths))
-            for axis, widths in enumerate(pairs, first)
-            if widths != (0, 0)
-        ),
+    plan = tuple(
+        (axis, _BORDERS[mode](shape[axis], *widths))
+        for axis, widths in enumerate(pairs, first)
+        if widths != (0, 0)
     )
+    listed = mode == "replicate" or (mode == "reflect" and len(pairs) < 3)
+    return (bordered if listed else resample)(input, plan=plan)
+
+
+def bordered(input: Any, plan: Any) -> Any:
+    """The borders that `autocast` on a CPU makes of float32; the others are of what is given."""
+    return resample(input, plan=plan)
 
 
 def constant_pad_nd(input: Any, pad: Sequence[int], value: float = 0) -> Any:

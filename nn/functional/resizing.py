@@ -102,13 +102,18 @@ def interpolate(
     ]
     plan.sort(key=lambda part: (part[1].count / part[1].size, -part[0]))  # small images first
     if reads or dtype in FLOATS:
-        return resample(input, plan=tuple(plan))
+        return upsampled(input, tuple(plan))
     resized = input._data
     xp = module_of(resized)
     for axis, taps in sorted(plan, key=lambda part: -part[0]):  # each is rounded, as in PyTorch
         resized = resample(resized.astype(float32), plan=((axis, taps.in_fixed_point()),))
         resized = xp.clip(xp.floor(resized + 0.5), 0, 255).astype(dtype)
     return wrap(resized)
+
+
+def upsampled(input: Any, plan: Any) -> Tensor:
+    """What `autocast` on a GPU makes of float32: every mode but "area"."""
+    return resample(input, plan=plan)
 
 
 def _target(
