@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from .products import matmul
+
 Array = Any
 
 
@@ -131,7 +133,7 @@ def pseudo_inverse(xp: Any, x: Array, atol: Any, rtol: Any, symmetric: bool) -> 
         values = s
     kept = above_tolerance(xp, s, atol, rtol)
     inverted = xp.where(kept, 1 / xp.where(kept, values, 1), 0).astype(x.dtype, copy=False)
-    return xp.matmul(xp.swapaxes(vt, -1, -2) * inverted[..., None, :], xp.swapaxes(u, -1, -2))
+    return matmul(xp, xp.swapaxes(vt, -1, -2) * inverted[..., None, :], xp.swapaxes(u, -1, -2))
 
 
 def above_tolerance(xp: Any, s: Array, atol: Any, rtol: Any) -> Array:
@@ -158,16 +160,16 @@ def exponential(xp: Any, x: Array) -> Array:
     x = x / 2**squarings
     unit = xp.eye(x.shape[-1], dtype=x.dtype)
     b = [coefficient / _PADE[0] for coefficient in _PADE]
-    x2 = xp.matmul(x, x)
-    x4 = xp.matmul(x2, x2)
-    x6 = xp.matmul(x4, x2)
-    odd = xp.matmul(x6, b[13] * x6 + b[11] * x4 + b[9] * x2)
-    odd = xp.matmul(x, odd + b[7] * x6 + b[5] * x4 + b[3] * x2 + b[1] * unit)
-    even = xp.matmul(x6, b[12] * x6 + b[10] * x4 + b[8] * x2)
+    x2 = matmul(xp, x, x)
+    x4 = matmul(xp, x2, x2)
+    x6 = matmul(xp, x4, x2)
+    odd = matmul(xp, x6, b[13] * x6 + b[11] * x4 + b[9] * x2)
+    odd = matmul(xp, x, odd + b[7] * x6 + b[5] * x4 + b[3] * x2 + b[1] * unit)
+    even = matmul(xp, x6, b[12] * x6 + b[10] * x4 + b[8] * x2)
     even = even + b[6] * x6 + b[4] * x4 + b[2] * x2 + b[0] * unit
     out = solve(xp, even - odd, even + odd)
     for step in range(int(squarings.max())):
-        out = xp.where(step < squarings, xp.matmul(out, out), out)
+        out = xp.where(step < squarings, matmul(xp, out, out), out)
     return out
 
 

@@ -1,5 +1,6 @@
 """Products of matrices on a GPU against NumPy in float64: every layout, type and rank."""
 
+import inspect
 import itertools
 
 import numpy as np
@@ -229,6 +230,17 @@ def test_what_cublas_does_not_take_is_refused_by_the_stand_in():
     for wrong in ({"lda": 3}, {"op": 3}, {"compute": 70}, {"kind": 2}, {"at": at + 1}):
         with pytest.raises(EmulatorError, match="cuBLAS does not take"):
             call(**wrong)
+
+
+@pytest.mark.parametrize("name", ["gemmEx", "gemmStridedBatchedEx", "setMathMode"])
+def test_the_stand_in_takes_what_cupys_functions_take(name):
+    try:
+        from cupy_backends.cuda.libs import cublas
+    except ImportError as error:
+        pytest.skip(f"cuBLAS is not installed: {error}")
+    documented = getattr(cublas, name).__doc__  # such as "gemmEx(intptr_t handle, int transa, ...)"
+    takes = [each.split()[-1] for each in documented.split("(")[1].split(")")[0].split(",")]
+    assert list(inspect.signature(getattr(EmulatedBlas(), name)).parameters) == takes
 
 
 @pytest.mark.parametrize("dtype", WHOLE)
