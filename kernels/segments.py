@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from .convolution import accumulator
+from .cuda import bags as on_gpu
+from .cuda.rows import FLOATS
 from .cuda.segments import combine_rows
 from .selection import select
 
@@ -62,6 +64,39 @@ def _whole_numbers(xp: Any, count: int, positions: Array, rows: Array) -> Array:
     result = xp.zeros((count, rows.shape[1]), xp.uint64)
     xp.add.at(result, positions, rows.astype(xp.int64).view(xp.uint64))
     return result.view(xp.int64).astype(rows.dtype)
+
+
+def bag_sums(
+    xp: Any,
+    table: Array,
+    positions: Array,
+    starts: Array,
+    bags: Array,
+    mean: bool,
+    padding: int | None,
+) -> Array:
+    """The sum, or the mean, of the rows of each bag (B, D) of a table (V, D); 0 for an empty one.
+
+    positions   whole numbers of [0, V), bag after bag, shape (n,)
+    starts      where each bag begins, shape (B,)
+    bags        in which bag each position is, shape (n,)
+    padding     a row that is left out
+
+    >>> table, bags = np.array([[1.0], [10.0], [100.0]]), np.array([0, 0, 1])
+    >>> bag_sums(np, table, np.array([0, 1, 2]), np.array([0, 2]), bags, True, None)
+    array([[  5.5],
+           [100. ]])
+    """
+    if xp is not np and table.dtype in FLOATS:
+        return on_gpu.bag_sums(xp, table, positions, starts, mean, padding)
+    if padding is not None:
+        kept = xp.flatnonzero(positions != padding)
+        positions, bags = positions[kept], bags[kept]
+    sums = add_at(xp, starts.size, bags, table.take(positions, axis=0))
+    if not mean:
+        return sums
+    sizes = xp.maximum(counted(xp, bags, starts.size), 1)
+    return sums / sizes[:, None].astype(sums.dtype)
 
 
 def combine_at(xp: Any, name: str, start: Array, positions: Array, values: Array) -> Array:

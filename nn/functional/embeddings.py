@@ -15,7 +15,7 @@ from tapegrad.autograd.gates.shape import reshape
 from tapegrad.autograd.modes import no_grad
 from tapegrad.autograd.operations import max, norm, where
 from tapegrad.autograd.operations.arguments import check_tensor, on_its_gpu, same_device
-from tapegrad.autograd.operations.positions import in_range
+from tapegrad.autograd.operations.positions import in_range, within
 from tapegrad.kernels.segments import counted
 
 __all__ = ["embedding", "embedding_bag", "one_hot"]
@@ -116,13 +116,21 @@ def embedding_bag(
         raise RuntimeError(f"{name}: mode 'max' cannot scale gradients by frequency")
     xp = module_of(positions)
     positions = _in_table(name, positions, check_tensor(name, weight).shape[0])
-    count, bags = _bags(name, positions, offsets, include_last_offset)
+    starts, bags = _bags(name, positions, offsets, include_last_offset)
+    count = starts.size
     positions = positions.reshape(-1)
+    if padding_idx is not None:
+        padding_idx %= check_tensor(name, weight)._data.shape[0]
+    if mode != "max" and max_norm is None and not scale_grad_by_freq and per_sample_weights is None:
+        means = mode == "mean"
+        return gates.embedding_bag(
+            weight, positions=positions, starts=starts, bags=bags, mean=means, padding=padding_idx
+        )
     weighed = per_sample_weights
     if weighed is not None:
         weighed = reshape(weighed, shape=positions.shape)
     if padding_idx is not None:
-        kept = xp.nonzero(positions != padding_idx % check_tensor(name, weight)._data.shape[0])[0]
+        kept = xp.nonzero(positions != padding_idx)[0]
         positions, bags = positions[kept], bags[kept]
         weighed = weighed if weighed is None else index(weighed, key=kept)
     rows = embedding(wrap(positions), weight, None, max_norm, norm_type, scale_grad_by_freq, sparse)
@@ -137,28 +145,33 @@ def embedding_bag(
     return out
 
 
-def _bags(name: str, positions: Any, offsets: Any, ends_too: bool) -> tuple[int, Any]:
-    """How many bags there are, and in which of them each position is."""
+def _bags(name: str, positions: Any, offsets: Any, ends_too: bool) -> tuple[Any, Any]:
+    """Where bags begin among the positions, and in which of them each position is."""
     xp = module_of(positions)
     if positions.ndim == 2:
         if offsets is not None:
             raise ArgumentError(f"{name}: an input (B, n) takes no offsets")
-        return positions.shape[0], xp.repeat(xp.arange(positions.shape[0]), positions.shape[1])
+        count, each = positions.shape
+        numbers = xp.arange(count)
+        return numbers * each, xp.repeat(numbers, each)
     if positions.ndim != 1 or offsets is None:
         raise ArgumentError(
             f"{name}: expected an input (B, n), or (n,) with offsets; got shape {positions.shape}"
         )
     starts = _positions(name, offsets)
-    if starts.ndim != 1 or (starts.size and starts[0].item() != 0):
-        raise ArgumentError(f"{name}: offsets must be of 1 dimension and begin with 0")
-    if starts.size and starts.max().item() > positions.size:
-        raise ArgumentError(f"{name}: an offset is beyond the {positions.size} positions")
+    begin = f"{name}: offsets must be of 1 dimension and begin with 0"
+    if starts.ndim != 1:
+        raise ArgumentError(begin)
+    if starts.size:
+        beyond = f"{name}: an offset is beyond the {positions.size} positions"
+        within(starts[:1], 0, 0, begin, ArgumentError)
+        within(starts, 0, positions.size, beyond, ArgumentError)
     if ends_too:
         if not starts.size:
             raise ArgumentError(f"{name}: include_last_offset needs at least one offset")
         starts = starts[:-1]
     places = xp.arange(positions.size)
-    return starts.size, xp.searchsorted(starts, places, side="right") - 1
+    return starts, xp.searchsorted(starts, places, side="right") - 1
 
 
 def _largest(xp: Any, rows: Any, sizes: Any) -> Any:

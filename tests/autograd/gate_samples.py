@@ -218,6 +218,20 @@ SAMPLES: list[Sample] = [
     Sample("standardize", ((3, 2, 2), *[(1, 2, 1)] * 4), {"eps": 0.1}, positive=True),
     Sample("standardize", ((3, 2), (2,), (2,), 1.0, 0.0), {"eps": 0.1}, positive=True),
     Sample("embedding", ((4, 2),), {"positions": ROWS, "padding": None, "counts": None}),
+    *(
+        Sample(
+            "embedding_bag",
+            ((4, 2),),
+            {
+                "positions": ROWS.reshape(-1),
+                "starts": np.array([0, 2, 2]),
+                "bags": np.array([0, 0, 2, 2, 2, 2]),
+                "mean": mean,
+                "padding": padding,
+            },
+        )
+        for mean, padding in ((False, None), (True, 0))
+    ),
     Sample("embedding_gradient", ((2, 3, 2),), {"positions": ROWS, "padding": 1, "rows": 4}),
     Sample("var", ((2, 3, 2),), {"dims": (0, 2), "keepdim": False, "correction": 1}),
     Sample("var", ((2, 3),), {"dims": (1,), "keepdim": True, "correction": 0.5}),

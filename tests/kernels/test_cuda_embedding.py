@@ -8,7 +8,7 @@ import tapegrad as tg
 from tapegrad.autograd.arrays import bfloat16
 from tapegrad.kernels.cuda import checks
 from tapegrad.kernels.cuda.segments import combine_rows
-from tapegrad.kernels.segments import add_at, combine_at
+from tapegrad.kernels.segments import add_at, bag_sums, combine_at
 from tapegrad.nn import functional as F
 
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5, "float16": 1e-2, "bfloat16": 1e-2}
@@ -108,6 +108,52 @@ def test_an_embedding_and_its_gradient_are_those_of_a_cpu(emulated):
             results.append((looked_up.detach().cpu().numpy(), weight.grad.cpu().numpy()))
         np.testing.assert_array_equal(results[0][0], results[1][0])
         np.testing.assert_allclose(results[0][1], results[1][1], rtol=1e-5, atol=1e-6)
+
+
+@FLOATING
+@pytest.mark.parametrize("mean", [False, True])
+def test_bags_of_rows_are_added_up(emulated, dtype, mean):
+    stream = np.random.default_rng(0)
+    for width, lengths in [(1, [3, 0, 5]), (9, [0, 70, 1, 0]), (130, [2, 3])]:
+        table = (stream.standard_normal((20, width)) * 2).astype(dtype)
+        ends = np.cumsum(lengths)
+        starts, bags = ends - lengths, np.repeat(np.arange(len(lengths)), lengths)
+        positions = stream.integers(0, 20, ends[-1])
+        for padding in (None, int(positions[0])):
+            given = map(emulated.asarray, (table, positions, starts, bags))
+            found = bag_sums(emulated, *given, mean, padding)
+            wide = table.astype(np.float64)
+            agree(found, bag_sums(np, wide, positions, starts, bags, mean, padding), dtype)
+
+
+def test_a_bag_of_embeddings_is_one_launch_and_its_gradient_that_of_a_cpu(emulated):
+    stream = np.random.default_rng(0)
+    table, rows = stream.standard_normal((11, 6)).astype(np.float32), stream.integers(0, 11, 9)
+    for mode in ("sum", "mean", "max"):
+        results = []
+        for device in ("cpu", "cuda"):
+            weight = tg.tensor(table, device=device, requires_grad=True)
+            given = [tg.tensor(a, device=device) for a in (rows, np.array([0, 4, 4]))]
+            with record() as seen:
+                out = F.embedding_bag(
+                    given[0], weight, given[1], mode=mode, padding_idx=int(rows[1])
+                )
+            (out * out).sum().backward()
+            results.append((out.detach().cpu().numpy(), weight.grad.cpu().numpy()))
+        for one, other in zip(*results, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+        if mode != "max":
+            assert seen.synchronisations == []
+            assert "bag_sums<float>" in seen.launches
+            assert not [name for name in seen.launches if name.startswith("gather")]
+
+
+def test_an_offset_beyond_the_positions_is_reported(emulated):
+    for offsets, message in (([0, 5], "beyond the 3 positions"), ([1, 2], "begin with 0")):
+        given = [tg.tensor(a, device="cuda") for a in ([0, 1, 1], offsets)]
+        F.embedding_bag(given[0], tg.ones(2, 2, device="cuda"), given[1])
+        with pytest.raises(ValueError, match=message):
+            tg.cuda.synchronize()
 
 
 def test_the_host_waits_for_no_embedding(emulated):

@@ -92,7 +92,7 @@ WAITS = {
     "unique_consecutive": A_SHAPE_OF_VALUES,
     "repeat_interleave": A_SHAPE_OF_VALUES,
     "nn.functional.one_hot": "the largest decides how many columns there are, if nobody says",
-    "nn.functional.embedding_bag": "rows that padding_idx leaves out are taken out",
+    "nn.functional.embedding_bag": "of the largest, rows that padding_idx leaves out are taken out",
     "nn.functional.ctc_loss": "the lengths of the sequences decide how far it runs",
     "allclose": AN_ANSWER,
     "equal": AN_ANSWER,
