@@ -11,12 +11,10 @@ same numbers.
 from __future__ import annotations
 
 import argparse
-import math
-import tempfile
 from pathlib import Path
-from typing import Any, NoReturn
 
 import numpy as np
+from command_line import start, training_parser
 from matplotlib.figure import Figure
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
@@ -62,13 +60,16 @@ def read_digits(device: str) -> tuple[TensorDataset, TensorDataset]:
 
 
 def train_epoch(
-    model: DigitsNet, optimizer: optim.Optimizer, loader: DataLoader, bar: tqdm
+    model: nn.Module, optimizer: optim.Optimizer, loader: DataLoader, bar: tqdm, pixels: int = 1
 ) -> tuple[float, float]:
-    """One pass over the training images; the mean loss and the accuracy along the way."""
+    """One pass over the training images, half of them moved by up to so many pixels.
+
+    Gives the mean loss and the accuracy along the way.
+    """
     model.train()
     seen, total, right = 0, 0.0, 0
     for images, labels in loader:
-        scores = model(random_shift(images, pixels=1, p=0.5))
+        scores = model(random_shift(images, pixels=pixels, p=0.5))
         loss = F.cross_entropy(scores, labels, label_smoothing=0.1)
         optimizer.zero_grad()
         loss.backward()
@@ -83,7 +84,7 @@ def train_epoch(
 
 
 @tg.no_grad()
-def test(model: DigitsNet, dataset: TensorDataset) -> tuple[float, float, np.ndarray]:
+def test(model: nn.Module, dataset: TensorDataset) -> tuple[float, float, np.ndarray]:
     """The mean loss, the accuracy, and how often class i (row) was taken for j (column)."""
     model.eval()
     images, labels = dataset.tensors
@@ -173,54 +174,8 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"test accuracy {accuracy:.4f}")
 
 
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage."""
-
-    def error(self, message: str) -> NoReturn:
-        """Exit with status 2."""
-        self.exit(2, f"{self.prog}: error: {message}\n")
-
-
-def positive(kind: type) -> Any:
-    """A reader of finite numbers above zero, for argparse."""
-
-    def read(text: str) -> Any:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = math.nan
-        if not 0 < value < math.inf:
-            noun = "whole number" if kind is int else "number"
-            raise argparse.ArgumentTypeError(f"must be a positive {noun}, not {text!r}")
-        return value
-
-    return read
-
-
-def main() -> None:
-    """Read the command line, check it, and run."""
-    parser = Parser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=positive(int), default=25, help="passes over the images")
-    parser.add_argument("--batch-size", type=positive(int), default=64, help="images per step")
-    parser.add_argument("--lr", type=positive(float), default=3e-3, help="first learning rate")
-    parser.add_argument("--seed", type=int, default=0, help="of weights, batches and dropout")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:0")
-    parser.add_argument("--out", type=Path, default=Path("digits-out"), help="output folder")
-    arguments = parser.parse_args()
-    try:
-        tg.zeros(1, device=arguments.device)
-    except RuntimeError as error:
-        parser.error(str(error))
-    try:
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=arguments.out).close()
-    except OSError as error:
-        parser.error(f"cannot write to the output folder {arguments.out}: {error.strerror}")
-    try:
-        run(arguments)
-    except KeyboardInterrupt:
-        parser.exit(130, f"{parser.prog}: interrupted\n")
-
-
 if __name__ == "__main__":
-    main()
+    start(
+        training_parser(__doc__.splitlines()[0], epochs=25, lr=3e-3, out="digits-out"),
+        run,
+    )
