@@ -33,6 +33,7 @@ class Row:
     ratio: float | None = None  # of its time to PyTorch's, at most
     tolerance: float | None = 1e-3  # of the largest entry; None: the sides are not compared
     precision: str = "highest"  # "high": TF32
+    compared_in: str | None = None  # the precision in which the sides are compared; None: the same
     autocast: bool = False
     compiled: bool = False  # whether PyTorch's compiler is asked as well
 
@@ -86,12 +87,13 @@ def measure(
     row: Row, tiny: Row, libraries: dict[str, Library], sample: Sampler, seconds: float
 ) -> dict[str, Any]:
     """The figures of a row: quartiles of the seconds of each side."""
-    set_precision(libraries, row.precision)
     if row.autocast:
         libraries = {name: with_autocast(lib) for name, lib in libraries.items()}
+    set_precision(libraries, row.compared_in or row.precision)
     error = disagreement(tiny, libraries)
     if error is not None and tiny.tolerance is not None and not error < tiny.tolerance:
         raise ValueError(f"the sides disagree by {error:.1e} of the largest entry")
+    set_precision(libraries, row.precision)
     runs = {name: row.make(lib) for name, lib in libraries.items()}
     return {"error": error, "seconds": measured(runs, sample, seconds)}
 

@@ -107,10 +107,13 @@ def extended(lib: Library, device: str) -> Library:
 
 def set_precision(libraries: dict[str, Library], precision: str) -> None:
     """Whether matrix products and convolutions of float32 may use TF32: "highest" is exact."""
+    allowed = precision != "highest"
     for name, lib in libraries.items():
         lib.ops.set_float32_matmul_precision(precision)
         if name == THEIRS:
-            lib.ops.backends.cudnn.allow_tf32 = precision != "highest"
+            lib.ops.backends.cudnn.allow_tf32 = allowed
+        else:
+            lib.ops.cuda.allow_tf32_convolution(allowed)
 
 
 def with_autocast(lib: Library) -> Library:
