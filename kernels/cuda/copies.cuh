@@ -2,8 +2,9 @@
 //
 // A thread starts copies, closes those since the last time into a group, and waits until at most so
 // many groups are on their way. Then its copies are there for itself; for the other threads of the
-// block they are after a barrier. In the emulator a copy lands when it is waited for and no sooner,
-// so that a missing wait reads what was there before.
+// block they are after a barrier. A copy may land at any time between: in the emulator its target is
+// NaN from the start, and it lands when it is waited for, so that neither too late a wait nor too
+// early a start goes unseen.
 #pragma once
 
 #ifndef TAPEGRAD_EMULATOR
@@ -33,12 +34,14 @@ static inline void copy_async(
     static_assert(bytes == 4 || bytes == 8 || bytes == 16, "cp.async copies 4, 8 or 16 bytes");
     emulator::copy_later(
         {shared, global, bytes, wanted ? bytes : 0}, {"copy_async", file, line});
+    for (int i = 0; i < bytes / 4; i++) ((unsigned*)shared)[i] = ~0u;
 }
 static inline void commit_copies() { emulator::commit_copies(); }
 template <int groups> static inline void wait_copies() {
     emulator::Copy copy;
     while (emulator::next_landing(groups, &copy))
-        for (int i = 0; i < copy.bytes; i++)
-            ((char*)copy.target)[i] = i < copy.source_bytes ? ((const char*)copy.source)[i] : 0;
+        for (int i = 0; i < copy.bytes / 4; i++)
+            ((unsigned*)copy.target)[i] =
+                i < copy.source_bytes / 4 ? ((const unsigned*)copy.source)[i] : 0;
 }
 #endif

@@ -87,6 +87,20 @@ TWICE_SHARED = kernel("""
 BY_RESULT = {
     "a missing barrier": Planted(THROUGH_SHARED, "__syncthreads();", "", ""),
     "a missing wait": Planted(ASYNCHRONOUS, "wait_copies<0>();", "", ""),
+    "a copy that starts before all have read": Planted(
+        kernel("""
+    __shared__ float tile[64];
+    tile[i] = x[i];
+    __syncthreads();
+    out[i] = tile[63 - i];
+    __syncthreads();
+    copy_async<4>(&tile[i], x + 63 - i);
+    commit_copies();
+    wait_copies<0>();"""),
+        "63 - i];\n    __syncthreads();",
+        "63 - i];",
+        "",
+    ),
     "a wait for too few copies": Planted(TWO_COPIES, "wait_copies<0>", "wait_copies<1>", ""),
     "a copy that is not committed": Planted(
         ASYNCHRONOUS, "commit_copies();", "", ""
