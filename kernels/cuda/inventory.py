@@ -52,18 +52,23 @@ def compile_all(
     Raises:
         CompileError: if one does not compile.
     """
-    by_text: dict[str, list[Kernel]] = defaultdict(list)
-    for kernel in kernels:
-        by_text[kernel.text].append(kernel)
-    jobs = [
-        (group[start : start + _TOGETHER], arch)
-        for arch in architectures
-        for group in by_text.values()
-        for start in range(0, len(group), _TOGETHER)
-    ]
+    groups = together(kernels)
+    jobs = [(group, arch) for arch in architectures for group in groups]
     with ThreadPoolExecutor(_WORKERS) as pool:  # NVRTC runs outside the interpreter's lock
         for reports in pool.map(_compile, jobs):
             yield from reports
+
+
+def together(kernels: Iterable[Kernel]) -> list[list[Kernel]]:
+    """Kernels in groups that are compiled at once, each of one text."""
+    by_text: dict[str, list[Kernel]] = defaultdict(list)
+    for kernel in kernels:
+        by_text[kernel.text].append(kernel)
+    return [
+        group[start : start + _TOGETHER]
+        for group in by_text.values()
+        for start in range(0, len(group), _TOGETHER)
+    ]
 
 
 def _compile(job: tuple[list[Kernel], str]) -> list[Report]:
