@@ -164,6 +164,20 @@ def test_every_kind_of_key_of_positions_is_read_and_written(emulated, key):
     np.testing.assert_allclose(added.cpu().numpy(), exact_sum, rtol=1e-5, atol=1e-5)
 
 
+def test_views_are_written_in_place_where_the_last_stays(emulated):
+    x = numbers((4, 10, 3))
+    rows, value = np.array([1, 3, 1, 1]), numbers((4, 4, 3), seed=1)
+    exact = x.copy()
+    for number, row in enumerate(rows):
+        exact[:, ::2][:, row] = value[:, number]
+    whole = tg.tensor(x, device="cuda")
+    whole[:, ::2][:, tg.tensor(rows, device="cuda")] = tg.tensor(value, device="cuda")
+    np.testing.assert_array_equal(whole.cpu().numpy(), exact)
+    whole[:, tg.tensor(rows, device="cuda")] = 7
+    exact[:, rows] = 7
+    np.testing.assert_array_equal(whole.cpu().numpy(), exact)
+
+
 def test_positions_in_several_dimensions_name_rows_in_one_launch(emulated):
     arrays = np.array([[1], [0]]), np.array([2, -1, 0]), np.array([[0], [3]], np.int32)
     exact = np.ravel_multi_index(
