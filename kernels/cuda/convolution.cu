@@ -1,7 +1,7 @@
 // Convolution as a product of matrices that are never made: implicit GEMM.
 //
 // Forward and data gradient: a row of the matrix A is a place written (of all images), a column a tap
-// of the kernel with a channel; `Images` copies the tile that is wanted from the images, where the
+// of the kernel with a channel; `Loader` copies the tile that is wanted from the images, where the
 // windows meet them, into shared memory. B is the filters.
 //
 // A tile is copied V elements at a time, beside the multiplication of those before it. V > 1 wants
@@ -11,115 +11,140 @@
 #include "tiles.cuh"
 #include "windows.cuh"
 
-// The depth of the product, as a walk over the channels and taps of a class. Where V channels are
-// read at once these are innermost, else the taps are, as they are in filters (O, C, *kernel).
-template <int V> struct Depth {
-    static constexpr int CHANNEL = V > 1 ? 0 : 3;
-    static __device__ __forceinline__ int tap(int d) { return AXES - d - (V > 1 ? 0 : 1); }
-    static __device__ __forceinline__ Odometer walk(const Windows& w, const Class& of, int start,
-                                                    int distance) {
-        const int t0 = max(of.axes[0].taps, 1), t1 = max(of.axes[1].taps, 1),
-                  t2 = max(of.axes[2].taps, 1), channels = max(w.channels, 1);
-        if constexpr (V > 1) return Odometer(channels, t2, t1, t0, start, distance);
-        return Odometer(t2, t1, t0, channels, start, distance);
-    }
-};
-
-// Copies the rows of A, tile by tile. With V > 1 a thread has a pack of channels of several rows,
-// else one row, of which it takes several steps of the depth.
-template <class Tile, int V> struct Images {
-    using T = typename Tile::Element;
-    static constexpr int PER_ROW = V > 1 ? Tile::BK / V : Tile::THREADS / Tile::BM;
-    static constexpr int APART = Tile::THREADS / PER_ROW;  // from row to row of a thread
-    static constexpr int ROWS = Tile::BM / APART, STEPS = V > 1 ? 1 : Tile::BK / PER_ROW;
-
-    const T* x;
-    long long read[ROWS], tap_read[AXES];
-    int at[ROWS][AXES], tap_move[AXES];
-    Odometer walk;
-    int row, column;
-
-    __device__ __forceinline__ Images(const T* x, const Windows& w, const Class& of,
-                                      const Row* rows)
-        : x(x) {
-        row = V > 1 ? threadIdx.x / PER_ROW : threadIdx.x % Tile::BM;
-        column = V > 1 ? threadIdx.x % PER_ROW * V : threadIdx.x / Tile::BM;
-        walk = Depth<V>::walk(w, of, column, V > 1 ? Tile::BK : PER_ROW);
-#pragma unroll
-        for (int d = 0; d < AXES; d++) {
-            tap_move[d] = of.axes[d].tap_move;
-            tap_read[d] = tap_move[d] * w.step[d];
-        }
-#pragma unroll
-        for (int i = 0; i < ROWS; i++) {
-            const Row& from = rows[row + i * APART];
-            read[i] = from.read;
-#pragma unroll
-            for (int d = 0; d < AXES; d++)  // a row beyond the last is never inside
-                at[i][d] = from.write < 0 ? -(1 << 30) : from.at[d];
-        }
-    }
-    __device__ __forceinline__ void load(typename Tile::Stage& to, const Windows& w) {
-#pragma unroll 4
-        for (int step = 0; step < STEPS; step++) {
-            long long from = walk.at[Depth<V>::CHANNEL] * w.channel_step;
-            int moved[AXES];
-#pragma unroll
-            for (int d = 0; d < AXES; d++) {
-                const int tap = walk.at[Depth<V>::tap(d)];
-                moved[d] = tap * tap_move[d];
-                from += tap * tap_read[d];
-            }
-#pragma unroll
-            for (int i = 0; i < ROWS; i++) {
-                bool wanted = walk.inside();
-#pragma unroll
-                for (int d = 0; d < AXES; d++)
-                    wanted = wanted && (unsigned)(at[i][d] + moved[d]) < (unsigned)w.size[d];
-                copy<V>(to.a.at(row + i * APART, column + step * PER_ROW),
-                        x + (wanted ? read[i] + from : 0), wanted);
-            }
-            walk.advance();
-        }
-    }
-};
-
-// Copies the rows of B: neighbouring threads take neighbouring parts of a filter.
-template <class Tile, int V> struct Filters {
+// Copies the tiles of a block, one depth after the other. A thread has packs of V channels of several
+// rows of both matrices. The depth runs through the channels of a tap, then comes the next tap; only
+// there a thread has to find out which places it reads.
+template <class Tile, int V> struct Loader {
     using T = typename Tile::Element;
     static constexpr int PER_ROW = Tile::BK / V, APART = Tile::THREADS / PER_ROW;
-    static constexpr int ROWS = Tile::BN / APART;
+    static constexpr int A_ROWS = Tile::BM / APART, B_ROWS = Tile::BN / APART;
 
-    const T* filter;
-    long long tap_step[AXES];
-    Odometer walk;
-    int row, column, rows;
+    const T *x, *weight, *image[A_ROWS], *filter;
+    const Windows& w;
+    const Class& of;
+    const Row* rows;
+    int row, column, filters, channel, tap[AXES], taps_left;
+    unsigned inside;  // a bit for each row of A
 
-    __device__ __forceinline__ Filters(const T* weight, const Windows& w, const Class& of,
-                                       int first_column) {
+    __device__ __forceinline__ Loader(const T* x, const T* weight, const Windows& w,
+                                      const Class& of, const Row* rows, int first_column)
+        : x(x), weight(weight), w(w), of(of), rows(rows), tap{}, taps_left(of.taps) {
         row = threadIdx.x / PER_ROW;
-        column = threadIdx.x % PER_ROW * V;
-        rows = w.outputs - first_column;
-        filter = weight + of.group * w.weight_group + (first_column + row) * w.weight_output;
-        walk = Depth<V>::walk(w, of, column, Tile::BK);
+        channel = column = threadIdx.x % PER_ROW * V;
+        filters = w.outputs - first_column - row;
+        this->weight += of.group * w.weight_group + (first_column + row) * w.weight_output;
+        arrive();
+    }
+    __device__ __forceinline__ void load(typename Tile::Stage& to) {
+#pragma unroll
+        for (int i = 0; i < A_ROWS; i++) {
+            copy<V>(to.a.at(row + i * APART, column), image[i], inside >> i & 1);
+            image[i] += Tile::BK;
+        }
+#pragma unroll
+        for (int i = 0; i < B_ROWS; i++)
+            copy<V>(to.b.at(row + i * APART, column), filter + i * APART * w.weight_output,
+                    i * APART < filters);
+        filter += Tile::BK;
+        channel += Tile::BK;
+        if (channel >= w.channels) arrive();
+    }
+    // Finds the tap that `channel` has come to, and what is read there.
+    __device__ __forceinline__ void arrive() {
+        while (channel >= w.channels && taps_left > 0) {
+            channel -= w.channels;
+            taps_left--;
+            if (++tap[2] < of.axes[2].taps) continue;
+            tap[2] = 0;
+            if (++tap[1] < of.axes[1].taps) continue;
+            tap[1] = 0;
+            tap[0]++;
+        }
+        if (taps_left == 0) filters = 0;
+        long long at = channel;
+        int moved[AXES];
+        filter = weight + channel;
 #pragma unroll
         for (int d = 0; d < AXES; d++) {
-            tap_step[d] = of.axes[d].tap_step * w.weight_step[d];
-            filter += of.axes[d].first_tap * w.weight_step[d];
+            const Axis& axis = of.axes[d];
+            moved[d] = tap[d] * axis.tap_move;
+            at += moved[d] * w.step[d];
+            filter += (axis.first_tap + tap[d] * axis.tap_step) * w.weight_step[d];
+        }
+        inside = 0;
+#pragma unroll
+        for (int i = 0; i < A_ROWS; i++) {
+            const Row& from = rows[row + i * APART];
+            bool all = taps_left > 0 && from.write >= 0;
+#pragma unroll
+            for (int d = 0; d < AXES; d++)
+                all = all && (unsigned)(from.at[d] + moved[d]) < (unsigned)w.size[d];
+            image[i] = x + from.read + at;
+            inside |= (unsigned)all << i;
         }
     }
-    __device__ __forceinline__ void load(typename Tile::Stage& to, const T* weight,
-                                         const Windows& w) {
-        const T* from = filter + walk.at[Depth<V>::CHANNEL] * w.weight_channel;
+};
+
+// With V = 1 a thread has one row of A, of which it takes several steps of the depth, and one step of
+// several rows of B. The depth runs through the taps of a channel, as they lie in planes and filters.
+template <class Tile> struct Loader<Tile, 1> {
+    using T = typename Tile::Element;
+    static constexpr int PER_ROW = Tile::THREADS / Tile::BM, APART = Tile::THREADS / Tile::BK;
+
+    const T *x, *weight, *filter;
+    const Windows& w;
+    long long read, tap_read[AXES], tap_step[AXES];
+    int at[AXES], tap_move[AXES], row, column, filter_row, filter_column, filters;
+    Odometer walk, filter_walk;
+
+    __device__ __forceinline__ Loader(const T* x, const T* weight, const Windows& w,
+                                      const Class& of, const Row* rows, int first_column)
+        : x(x), weight(weight), w(w) {
+        const int t0 = max(of.axes[0].taps, 1), t1 = max(of.axes[1].taps, 1),
+                  t2 = max(of.axes[2].taps, 1), channels = of.taps ? w.channels : 0;
+        row = threadIdx.x % Tile::BM;
+        column = threadIdx.x / Tile::BM;
+        walk = Odometer(t2, t1, t0, channels, column, PER_ROW);
+        filter_row = threadIdx.x / Tile::BK;
+        filter_column = threadIdx.x % Tile::BK;
+        filter_walk = Odometer(t2, t1, t0, channels, filter_column, Tile::BK);
+        filters = w.outputs - first_column - filter_row;
+        filter = weight + of.group * w.weight_group + (first_column + filter_row) * w.weight_output;
+        read = rows[row].read;
 #pragma unroll
-        for (int d = 0; d < AXES; d++) from += walk.at[Depth<V>::tap(d)] * tap_step[d];
-#pragma unroll
-        for (int i = 0; i < ROWS; i++) {
-            const bool wanted = walk.inside() && row + i * APART < rows;
-            copy<V>(to.b.at(row + i * APART, column),
-                    wanted ? from + i * APART * w.weight_output : weight, wanted);
+        for (int d = 0; d < AXES; d++) {
+            const Axis& axis = of.axes[d];
+            at[d] = rows[row].write < 0 ? -(1 << 30) : rows[row].at[d];  // never inside
+            tap_move[d] = axis.tap_move;
+            tap_read[d] = axis.tap_move * w.step[d];
+            tap_step[d] = axis.tap_step * w.weight_step[d];
+            filter += axis.first_tap * w.weight_step[d];
         }
-        walk.advance();
+    }
+    __device__ __forceinline__ void load(typename Tile::Stage& to) {
+#pragma unroll 4
+        for (int step = 0; step < Tile::BK; step += PER_ROW) {
+            long long from = read + walk.at[3] * w.channel_step;
+            bool wanted = walk.inside();
+#pragma unroll
+            for (int d = 0; d < AXES; d++) {
+                const int tap = walk.at[AXES - 1 - d];
+                wanted = wanted && (unsigned)(at[d] + tap * tap_move[d]) < (unsigned)w.size[d];
+                from += tap * tap_read[d];
+            }
+            copy<1>(to.a.at(row, column + step), x + (wanted ? from : 0), wanted);
+            walk.advance();
+        }
+        const T* from = filter + filter_walk.at[3] * w.weight_channel;
+#pragma unroll
+        for (int d = 0; d < AXES; d++) from += filter_walk.at[AXES - 1 - d] * tap_step[d];
+#pragma unroll
+        for (int i = 0; i < Tile::BN; i += APART) {
+            const bool wanted = filter_walk.inside() && i < filters;
+            copy<1>(to.b.at(filter_row + i, filter_column),
+                    wanted ? from + i * w.weight_output : weight, wanted);
+        }
+        filter_walk.advance();
     }
 };
 
@@ -189,14 +214,11 @@ __global__ void __launch_bounds__(Tile::THREADS, 1)
     for (int i = threadIdx.x; i < Tile::BM; i += Tile::THREADS)
         rows[i] = Row(w, of, share.first_row + i);
     __syncthreads();
-    Images<Tile, V> images(x, w, of, rows);
-    Filters<Tile, V> filters(weight, w, of, share.first_column);
+    Loader<Tile, V> loader(x, weight, w, of, rows, share.first_column);
     const int depths = (int)(((long long)w.channels * of.taps + Tile::BK - 1) / Tile::BK);
     typename Tile::Sums sums{};
-    multiply_all<Tile>(sums, stages, depths, [&](typename Tile::Stage& stage) {
-        images.load(stage, w);
-        filters.load(stage, weight, w);
-    });
+    multiply_all<Tile>(sums, stages, depths,
+                       [&](typename Tile::Stage& stage) { loader.load(stage); });
     auto* collected = reinterpret_cast<Sums<Tile>*>(stages);
     __syncthreads();  // all are done with the stages
     collected->take(sums);
