@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import ml_dtypes
@@ -31,6 +32,33 @@ def matmul(xp: Any, a: Array, b: Array) -> Array:
     if a.dtype in _HALVES:
         return np.matmul(a.astype(np.float32), b.astype(np.float32)).astype(a.dtype)
     return np.matmul(a, b)
+
+
+def scaled_matmul(xp: Any, a: Array, b: Array, factor: float, wide: bool) -> Array:
+    """The product of matrices of floats, or of stacks of them, times a number.
+
+    Args:
+        xp: NumPy or CuPy.
+        a: (..., m, k).
+        b: (..., k, n), of the same dtype.
+        factor: of the result.
+        wide: whether the product of a half type stays in float32, in which it was added up.
+
+    >>> scaled_matmul(np, np.ones((2, 4)), np.ones((4, 2)), 0.5, False)[0]
+    array([2., 2.])
+    """
+    dtype = np.dtype(np.float32) if wide and a.dtype in _HALVES else a.dtype
+    if xp is not np:
+        return on_gpu.matmul(xp, a, b, factor, dtype)
+    if a.dtype in _HALVES:
+        a, b = a.astype(np.float32), b.astype(np.float32)
+    size = math.prod(a.shape[:-1]) * b.shape[-1]
+    if size <= min(a.size, b.size):  # the least of the three takes the factor
+        out = np.matmul(a, b)
+        out *= factor
+    else:
+        out = np.matmul(a * factor, b) if a.size <= b.size else np.matmul(a, b * factor)
+    return out.astype(dtype, copy=False)
 
 
 def linear(xp: Any, x: Array, weight: Array, bias: Array | None) -> Array:

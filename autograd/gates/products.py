@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
-from tapegrad.autograd.engine import BinaryGate, Gate
+from tapegrad.autograd.engine import BinaryGate, Gate, cast
 from tapegrad.autograd.records import Node
 from tapegrad.kernels import products
 
@@ -42,6 +42,29 @@ class Matmul(BinaryGate):
         if wants_y and len(wants_y.shape) == 2 < x.ndim:
             x, grad = _rows(x), _rows(grad)  # one product adds up what a stack of them would
         return to_x, wants_y and matmul(swap(x), grad)
+
+
+class ScaledMatmul(Gate):
+    """The product of matrices times a number; `wide` leaves that of a half type in float32.
+
+    The gradient of a wide product is rounded to the half type, as its factors are.
+    """
+
+    needs: ClassVar = {"x": "y", "y": "x"}
+    fresh: ClassVar = True
+    quiet: ClassVar = "arrays"
+
+    def forward(self, xp: Any, x: Any, y: Any, *, factor: float, wide: bool) -> Any:
+        return products.scaled_matmul(xp, x, y, factor, wide)
+
+    def backward(
+        self, node: Node, grad: Any, out: None, x: Any, y: Any, *, factor: float, wide: bool
+    ) -> Any:
+        wants_x, wants_y = node.inputs
+        dtype = (y if x is None else x).dtype
+        grad = grad if grad.dtype == dtype else cast(grad, dtype=dtype)
+        to_x = wants_x and scaled_matmul(grad, swap(y), factor=factor, wide=False)
+        return to_x, wants_y and scaled_matmul(swap(x), grad, factor=factor, wide=False)
 
 
 class Linear(Gate):
@@ -128,6 +151,7 @@ def _toward(weights: Any, x: Any, y: Any) -> Any:
 
 
 matmul = Matmul()
+scaled_matmul = ScaledMatmul()
 linear = Linear()
 linear_gradient = LinearGradient()
 cross = Cross()

@@ -37,7 +37,8 @@ __all__ = [
 ]
 
 
-def _matrices(name: str, x: Any, y: Any) -> None:
+def check_matrices(name: str, x: Any, y: Any) -> None:
+    """Refuse matrices, or stacks of them, that cannot be multiplied."""
     if not x._data.ndim or not y._data.ndim:
         raise RuntimeError(
             f"{name}: both need at least 1 dimension, got {describe(x)} and {describe(y)}"
@@ -59,7 +60,7 @@ def matmul(input: Any, other: Any) -> Any:
     (tensor([[ 7., 10.],
             [15., 22.]]), tensor([3., 7.]))
     """
-    _matrices("matmul", check_tensor("matmul", input), check_tensor("matmul", other))
+    check_matrices("matmul", check_tensor("matmul", input), check_tensor("matmul", other))
     return _product("matmul", input, other)
 
 
@@ -94,7 +95,7 @@ def _fitting(name: str, x: Any, y: Any, ranks: tuple[int, int]) -> None:
         )
     if ranks == (3, 3) and x._data.shape[0] != y._data.shape[0]:
         raise ShapeError(f"{name}: {describe(x)} and {describe(y)} are stacks of different length")
-    _matrices(name, x, y)
+    check_matrices(name, x, y)
 
 
 def mm(input: Any, mat2: Any) -> Any:

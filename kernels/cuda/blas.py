@@ -42,39 +42,50 @@ MOST = 2**31 - 1  # sizes are ints
 _MOST_CALLS = 4  # of stacks that lie unevenly; more, and a copy is cheaper
 
 
-def _numbers(value: float) -> dict[np.dtype, Any]:
-    """A factor of a product, in the type it is computed in."""
-    kinds = {dtype: ctypes.c_double if dtype == np.float64 else ctypes.c_float for dtype in TYPES}
-    return {dtype: kind(value) for dtype, kind in kinds.items()}
+@functools.lru_cache(maxsize=256)
+def number(value: float, wide: bool) -> tuple[int, Any]:
+    """The address of a factor in the memory of the host, where cuBLAS reads it, and its owner."""
+    owner = (ctypes.c_double if wide else ctypes.c_float)(value)
+    return ctypes.addressof(owner), owner
 
 
-_ONE, _ZERO = _numbers(1), _numbers(0)  # in the memory of the host, where cuBLAS reads them
-ONE = {dtype: ctypes.addressof(number) for dtype, number in _ONE.items()}
-ZERO = {dtype: ctypes.addressof(number) for dtype, number in _ZERO.items()}
-
-
-def matmul(xp: Any, a: Array, b: Array) -> Array:
+def matmul(
+    xp: Any, a: Array, b: Array, factor: float = 1.0, dtype: np.dtype | None = None
+) -> Array:
     """The product of matrices, or of stacks of them that broadcast; half types add in float32.
 
     Args:
         xp: CuPy.
         a: (..., m, k), floating, of any strides.
         b: (..., k, n), of the same dtype and any strides.
+        factor: of the result.
+        dtype: of the result: that of `a`, or float32 for a half type.
     """
+    dtype = dtype or a.dtype
     if a.shape[-1] > MOST:
-        return matmul(xp, a[..., :MOST], b[..., :MOST, :]) + matmul(
-            xp, a[..., MOST:], b[..., MOST:, :]
-        )
+        parts = slice(None, MOST), slice(MOST, None)
+        first, rest = (matmul(xp, a[..., p], b[..., p, :], factor, dtype) for p in parts)
+        return xp.add(first, rest, out=first)
     plan = product_plan(a.shape, a.strides, b.shape, b.strides, a.itemsize)
     if not plan.calls:
-        return xp.zeros(plan.shape, a.dtype)
+        return xp.zeros(plan.shape, dtype)
     if plan.copied[0]:
         a = contiguous(xp, a)
     if plan.copied[1]:
         b = contiguous(xp, b)
-    out = xp.empty(plan.shape, a.dtype)
-    multiply(plan, a.dtype, pointer(a), pointer(b), pointer(out))
+    out = xp.empty(plan.shape, dtype)
+    _multiply(plan, a.dtype, dtype, factor, pointer(a), pointer(b), pointer(out))
     return out
+
+
+def lies_evenly(shape: Ints, strides: Ints) -> bool:
+    """Whether few calls take all matrices of a stack: where they lie evenly apart, one does.
+
+    >>> lies_evenly((9, 6, 3, 5), (360, 60, 20, 4)), lies_evenly((9, 6, 3, 5), (360, 20, 120, 4))
+    (True, False)
+    """
+    lengths, _ = collapse(shape[:-2], (strides[:-2],))
+    return math.prod(sorted(lengths)[:-1]) <= _MOST_CALLS
 
 
 def compute_type(dtype: np.dtype) -> int:
@@ -93,11 +104,11 @@ class Operand(NamedTuple):
 
 
 class Call(NamedTuple):
-    """One call of BLAS: how far from the first elements it begins, in bytes, and its rows."""
+    """One call of BLAS: where it begins, and how many rows it has."""
 
-    a: int
+    a: int  # in bytes from the first element
     b: int
-    out: int
+    out: int  # in elements
     m: int
 
 
@@ -125,11 +136,14 @@ class Plan(NamedTuple):
     calls: tuple[Call, ...]
 
 
-def multiply(plan: Plan, dtype: np.dtype, a: int, b: int, out: int) -> None:
+def _multiply(
+    plan: Plan, dtype: np.dtype, made: np.dtype, factor: float, a: int, b: int, out: int
+) -> None:
     """Compute a product from the addresses of its factors and of its result."""
     blas = backend().blas()
-    handle, kind, compute = blas.handle(), TYPES[dtype], compute_type(dtype)
-    one, zero, half = ONE[dtype], ZERO[dtype], dtype.itemsize == 2
+    handle, kind, compute, to_kind = blas.handle(), TYPES[dtype], compute_type(dtype), TYPES[made]
+    wide, half, size = kind == FLOAT64, dtype.itemsize == 2, made.itemsize
+    (by, _), (zero, _) = number(factor, wide), number(0.0, wide)
     _, _, n, k, left, right, length, distance, calls = plan
     if half:
         blas.setMathMode(handle, _SUMS_IN_FLOAT32)
@@ -137,15 +151,15 @@ def multiply(plan: Plan, dtype: np.dtype, a: int, b: int, out: int) -> None:
         if length == 1:
             blas.gemmEx(
                 handle, right.op, left.op, n, m, k,
-                one, b + from_b, kind, right.leading, a + from_a, kind, left.leading,
-                zero, out + to, kind, n, compute, _DEFAULT,
+                by, b + from_b, kind, right.leading, a + from_a, kind, left.leading,
+                zero, out + size * to, to_kind, n, compute, _DEFAULT,
             )  # fmt: skip
         else:
             blas.gemmStridedBatchedEx(
                 handle, right.op, left.op, n, m, k,
-                one, b + from_b, kind, right.leading, right.distance,
+                by, b + from_b, kind, right.leading, right.distance,
                 a + from_a, kind, left.leading, left.distance,
-                zero, out + to, kind, n, distance, length, compute, _DEFAULT,
+                zero, out + size * to, to_kind, n, distance, length, compute, _DEFAULT,
             )  # fmt: skip
     if half:
         blas.setMathMode(handle, _ANY_MATH)  # the handle is CuPy's as well
@@ -265,5 +279,5 @@ def _calls(layout: _Layout, n: int, itemsize: int) -> tuple[Call, ...]:
         for first in range(0, layout.rows, MOST):
             m = min(layout.rows - first, MOST)
             from_a, to = a + first * layout.row, out + first * n
-            calls.append(Call(itemsize * from_a, itemsize * b, itemsize * to, m))
+            calls.append(Call(itemsize * from_a, itemsize * b, to, m))
     return tuple(calls)

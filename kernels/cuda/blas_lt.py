@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .blas import COMPUTE_64, FLOAT32, FLOAT64, ONE, TYPES, ZERO, Operand
+from .blas import COMPUTE_64, FLOAT32, FLOAT64, TYPES, Operand, number
 from .launching import pointer
 from .libraries import Algorithm, BlasLt, Heuristic
 
@@ -103,9 +103,10 @@ class Product:
 
     def __init__(self, library: BlasLt, key: Key) -> None:
         self.library, self.key = library, key
-        kind = self.kind = TYPES[key.dtype]
+        kind = TYPES[key.dtype]
         m, n, k = key.sizes
-        self.one, self.zero = ONE[key.dtype], ZERO[key.dtype]
+        wide = kind == FLOAT64
+        self.one, self.zero = number(1.0, wide), number(0.0, wide)
         self.a = self._layout(kind, *((k, m) if key.a.op else (m, k)), key.a)
         self.b = self._layout(kind, *((n, k) if key.b.op else (k, n)), key.b)
         self.d = self._layout(kind, m, n, Operand(0, m, key.distance))
@@ -124,8 +125,8 @@ class Product:
         # Freed to the pool of the stream, where the next to take it waits its turn.
         workspace = xp.empty(self.workspace, np.uint8) if self.workspace else None
         status = library.matmul(
-            self.key.handle, operation.address, self.one, a, self.a, b, self.b,
-            self.zero, out, self.d, out, self.d, byref(self.algorithm),
+            self.key.handle, operation.address, self.one[0], a, self.a, b, self.b,
+            self.zero[0], out, self.d, out, self.d, byref(self.algorithm),
             pointer(workspace) if self.workspace else None, self.workspace, library.stream(),
         )  # fmt: skip
         library.check(status)

@@ -32,7 +32,9 @@ _THREADS = 256
 _ACTIVATIONS = (None, "relu", "gelu_tanh")  # in the order of bias.cu
 
 
-def matmul(xp: Any, a: Array, b: Array) -> Array:
+def matmul(
+    xp: Any, a: Array, b: Array, factor: float = 1.0, dtype: np.dtype | None = None
+) -> Array:
     """The product of matrices, or of stacks of them that broadcast; half types add in float32.
 
     Sums of whole numbers wrap around, and those of booleans are whether one is true.
@@ -41,9 +43,11 @@ def matmul(xp: Any, a: Array, b: Array) -> Array:
         xp: CuPy.
         a: (..., m, k), of any strides.
         b: (..., k, n), of the same dtype and any strides.
+        factor: of the result, of floats.
+        dtype: of the result: that of `a`, or float32 for a half type.
     """
     if a.dtype in blas.TYPES:
-        return blas.matmul(xp, a, b)
+        return blas.matmul(xp, a, b, factor, dtype)
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     out = xp.empty((*batch, a.shape[-2], b.shape[-1]), a.dtype)
     if not out.size:

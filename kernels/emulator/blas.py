@@ -116,7 +116,7 @@ def _multiply(
     _require(min(m, n, k, count) >= 0, f"sizes {sizes} and count {count}")
     _require(max(m, n, k, count, a[2], b[2], c[2]) < 2**31, "sizes that are no int")
     wide = np.dtype(np.float64 if compute == FLOAT64 else np.float32)
-    same = a[1] == b[1] == c[1]
+    same = a[1] == b[1] and c[1] in (a[1], 0 if TYPES[a[1]].itemsize == 2 else a[1])
     _require(compute in (FLOAT32, FLOAT64, TF32), f"compute type {compute}")
     _require(same and (TYPES.get(a[1]) == wide or (compute == FLOAT32 and a[1] != 1)), "types")
     first = matrices(a, *((m, k) if ops[0] == 0 else (k, m)), count)

@@ -5,12 +5,17 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from tapegrad.autograd import operations as ops
 from tapegrad.autograd.arrays import FLOATS, HALVES, bool_, float32, module_of
 from tapegrad.autograd.engine import cast, describe, wrap
 from tapegrad.autograd.errors import ArgumentError, DtypeError, ShapeError
-from tapegrad.autograd.gates.products import swap
+from tapegrad.autograd.gates.copies import arrange
+from tapegrad.autograd.gates.products import scaled_matmul, swap
 from tapegrad.autograd.operations.arguments import check_tensor, on_its_gpu, same_dtype
+from tapegrad.autograd.operations.products import check_matrices
+from tapegrad.kernels.cuda.blas import lies_evenly
 from tapegrad.kernels.selection import may_hold
 
 from .arguments import float_tensor
@@ -55,30 +60,51 @@ def scaled_dot_product_attention(
         if float_tensor(name, tensor)._data.ndim < 2:
             raise ShapeError(f"{name}: expected at least 2 dimensions, got {describe(tensor)}")
     same_dtype(name, query, key, value)
-    if query._data.dtype in HALVES:  # in float32 throughout, as the sums within a product are
-        mask = attn_mask
-        if attn_mask is not None and attn_mask._data.dtype == query._data.dtype:
-            mask = cast(attn_mask, dtype=float32)
+    half = query._data.dtype if query._data.dtype in HALVES else None
+    if half and attn_mask is not None and attn_mask._data.dtype == half:
+        attn_mask = cast(attn_mask, dtype=float32)  # scores are float32, as sums in a product are
+    if module_of(query._data) is not np:
+        query, key, value = map(_evenly_stacked, (query, key, value))
+    elif half:
         q, k, v = (cast(tensor, dtype=float32) for tensor in (query, key, value))
-        out = scaled_dot_product_attention(q, k, v, mask, dropout_p, is_causal, scale, enable_gqa)
-        return cast(out, dtype=query._data.dtype)
+        args = attn_mask, dropout_p, is_causal, scale, enable_gqa
+        return cast(scaled_dot_product_attention(q, k, v, *args), dtype=half)
     if is_causal and attn_mask is not None:
         raise ArgumentError(f"{name}: is_causal takes no attn_mask; combine them in the mask")
     if enable_gqa:
         key, value = (_shared_heads(name, query, tensor) for tensor in (key, value))
     width = query._data.shape[-1]
     factor = 1 / math.sqrt(max(width, 1)) if scale is None else scale
-    scores = ops.matmul(query * factor, swap(key))
+    scores = _scores(name, query, key, factor)
     unseen = None
     if is_causal:
-        scores = scores + _causal(query, *scores._data.shape[-2:])
+        scores = scores + _causal(scores, *scores._data.shape[-2:])
     elif attn_mask is not None:
-        added, unseen = _added(name, query, attn_mask)
+        added, unseen = _added(name, scores, attn_mask)
         scores = scores + added
     weights = ops.softmax(scores, -1)
     if unseen is not None:
         weights = ops.where(unseen, 0.0, weights)
-    return ops.matmul(dropout(weights, dropout_p), value)
+    weights = dropout(weights, dropout_p)
+    return ops.matmul(cast(weights, dtype=half) if half else weights, value)
+
+
+def _scores(name: str, query: Any, key: Any, factor: float) -> Any:
+    """Products of queries and keys, scaled; on a GPU one launch, and float32 of half types."""
+    if module_of(query._data) is np:
+        return ops.matmul(query * factor, swap(key))
+    keys = swap(key)
+    check_matrices(name, query, keys)
+    return scaled_matmul(query, keys, factor=float(factor), wide=True)
+
+
+def _evenly_stacked(tensor: Any) -> Any:
+    """A tensor of several heads whose matrices lie evenly apart, copied where they do not.
+
+    Products would copy it each time, forward and backward.
+    """
+    data = tensor._data
+    return tensor if lies_evenly(data.shape, data.strides) else arrange(tensor, order=None)
 
 
 def _causal(like: Any, rows: int, columns: int) -> Any:

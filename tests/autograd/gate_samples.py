@@ -348,6 +348,7 @@ SAMPLES: list[Sample] = [
     Sample("linear", ((4, 3), (2, 3), (2,))),
     Sample("linear", ((2, 2, 3), (2, 3), None)),
     Sample("linear_gradient", ((4, 2), (4, 3))),
+    Sample("scaled_matmul", ((2, 2, 3), (2, 3, 2)), {"factor": 0.5, "wide": False}),
     Sample("convolution", ((2, 2, 4, 4), (3, 2, 2, 3), (3,)), WINDOW),
     Sample("convolution", ((1, 4, 5, 4), (2, 2, 2, 2), None), STRIDED),
     Sample("convolution_input", ((1, 2, 3, 3), (2, 2, 2, 2)), {"size": (4, 4), **WINDOW}),

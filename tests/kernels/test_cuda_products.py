@@ -14,6 +14,7 @@ from tapegrad.kernels.cuda.launching import use_backend
 from tapegrad.kernels.cuda.products import matmul
 from tapegrad.kernels.emulator import EmulatedBackend, EmulatorError
 from tapegrad.kernels.emulator.blas import EmulatedBlas
+from tapegrad.kernels.products import scaled_matmul
 
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5, "float16": 1e-2, "bfloat16": 1e-2}
 DTYPES = pytest.mark.parametrize(
@@ -191,6 +192,21 @@ def test_half_types_are_added_in_float32(emulated):
         assert float(matmul(emulated, ones, ones.T).get()[0, 0]) == np.float32(5000).astype(dtype)
 
 
+@DTYPES
+def test_a_product_takes_a_factor_and_that_of_halves_may_stay_in_float32(emulated, dtype):
+    a, b = (emulated.asarray(drawn(s, dtype)) for s in ((2, 3, 5), (2, 5, 4)))
+    wide = np.float64 if dtype is np.float64 else np.float32
+    exact = np.matmul(*(x.get().astype(np.float64) for x in (a, b))) * 0.3
+    for keep in (False, True):
+        out = scaled_matmul(emulated, a, b, 0.3, keep)
+        assert out.dtype == (wide if keep else a.dtype)
+        tolerance = 1e-5 if keep else TOLERANCE[a.dtype.name]
+        np.testing.assert_allclose(out.get().astype(np.float64), exact, 0, tolerance * 5)
+        on_cpu = scaled_matmul(np, a.get(), b.get(), 0.3, keep)
+        assert on_cpu.dtype == out.dtype
+        np.testing.assert_allclose(on_cpu.astype(np.float64), exact, 0, tolerance * 5)
+
+
 def test_sizes_that_are_no_int_are_parts(emulated, monkeypatch):
     monkeypatch.setattr(blas, "MOST", 4)
     blas.product_plan.cache_clear()
@@ -221,7 +237,7 @@ def test_tf32_keeps_ten_bits_where_it_is_asked_for(emulated, tf32):
 
 def test_what_cublas_does_not_take_is_refused_by_the_stand_in():
     library, x = EmulatedBlas(), drawn((4, 4))
-    one, zero, at = blas.ONE[x.dtype], blas.ZERO[x.dtype], x.ctypes.data
+    (one, _), (zero, _), at = blas.number(1.0, False), blas.number(0.0, False), x.ctypes.data
 
     def call(lda=4, op=0, compute=blas.COMPUTE_32, kind=blas.FLOAT32, at=at):
         library.gemmEx(1, op, 0, 4, 4, 4, one, at, kind, lda, at, 0, 4, zero, at, 0, 4, compute, -1)
