@@ -4,7 +4,8 @@
 // x is (outer, channels, inner). Where inner is 1, blocks take stretches of channels side by side and
 // threadIdx.y the rows (`_columns`); else a block has one channel, whose planes of `inner` elements
 // its threads share (`_planes`). A channel may be divided among blocks: then a launch gathers what
-// each finds, and the next puts that together, in a fixed order, and applies it.
+// each finds, and the next puts that together, in a fixed order, and applies it; where blocks are many,
+// one between the two puts it together for all.
 #include "statistics.cuh"
 
 struct Channels {
@@ -16,7 +17,9 @@ struct Channels {
     double eps;
     int stage;
 };
-enum Stage { WHOLE, GATHER, APPLY };  // at once where gridDim.y is 1, or in two launches
+// At once where gridDim.y is 1; or a launch that gathers and one that applies, which puts together what
+// was found if nobody has.
+enum Stage { WHOLE, GATHER, APPLY, SETTLED };
 
 // The part of a channel's tiles or rows that a block has.
 struct Part {
@@ -51,23 +54,25 @@ __global__ void __launch_bounds__(512, 1)
     const int thread = threadIdx.x + blockDim.x * threadIdx.y, threads = blockDim.x * blockDim.y;
     Batch<T, PACKS> batch;
     Statistics<C> all{};
-    if (given.stage != APPLY) {
+    if (given.stage < APPLY) {
         each_tile<T, PACKS>(x, given, [&](const Row<const T>& row, long long first, long long,
                                           long long) {
             batch.read(row.at, row, first);
             all = AddStatistics::combine(all, statistics_of(batch, row, first, true));
         });
-    } else {
+    } else if (given.stage == APPLY) {
         for (int i = thread; i < gridDim.y; i += threads)
             all = AddStatistics::combine(all, parts[i * given.channels + c]);
     }
-    all = block_reduce<AddStatistics>(all);
+    if (given.stage != SETTLED) all = block_reduce<AddStatistics>(all);
     if (given.stage == GATHER) {
         if (thread == 0) parts[blockIdx.y * given.channels + c] = all;
         return;
     }
     const bool writes = thread == 0 && blockIdx.y == 0;
-    const auto normal = settle(all, (C)given.eps, mean, rest, var, c, writes);
+    const auto normal = given.stage == SETTLED
+                            ? normal_at(mean, rest, var, c, (C)given.eps)
+                            : settle(all, (C)given.eps, mean, rest, var, c, writes);
     const C scale = weight ? load(weight[c]) : C(1), shift = bias ? load(bias[c]) : C(0);
     each_tile<T, PACKS>(x, given, [&](const Row<const T>& row, long long first, long long at,
                                       long long) {
@@ -89,7 +94,7 @@ __global__ void __launch_bounds__(512, 1)
     const int thread = threadIdx.x + blockDim.x * threadIdx.y, threads = blockDim.x * blockDim.y;
     Batch<T, PACKS> g, h;
     Two<C> sums{};
-    if (given.stage != APPLY) {
+    if (given.stage < APPLY) {
         each_tile<T, PACKS>(x, given, [&](const Row<const T>& row, long long first, long long at,
                                           long long number) {
             const auto normal = normal_at(mean, rest, var, number, (C)given.eps);
@@ -106,16 +111,18 @@ __global__ void __launch_bounds__(512, 1)
                 }
             }
         });
-    } else {
+    } else if (given.stage == APPLY) {
         for (int i = thread; i < gridDim.y; i += threads)
             sums = sums + parts[i * given.channels + c];
+    } else {
+        sums = parts[c];
     }
-    sums = block_reduce<Sum>(sums);
+    if (given.stage != SETTLED) sums = block_reduce<Sum>(sums);
     if (given.stage == GATHER) {
         if (thread == 0) parts[blockIdx.y * given.channels + c] = sums;
         return;
     }
-    if (thread == 0 && blockIdx.y == 0) {
+    if (thread == 0 && blockIdx.y == 0 && given.stage != SETTLED) {
         if (to_weight) to_weight[c] = store<T>(sums.first);
         if (to_bias) to_bias[c] = store<T>(sums.second);
     }
@@ -165,7 +172,7 @@ __global__ void __launch_bounds__(256, 1)
     const Part part(given, given.outer);
     const long long end = mine.is_there ? part.end : 0;
     Statistics<C> all[V] = {};
-    if (given.stage != APPLY) {
+    if (given.stage < APPLY) {
         for (long long o = part.begin + threadIdx.y; o < end; o += TOGETHER * blockDim.y) {
             Pack<T, V> packs[TOGETHER];
 #pragma unroll
@@ -185,7 +192,7 @@ __global__ void __launch_bounds__(256, 1)
             }
         }
         column_reduce<AddStatistics, V>(all);
-    } else {
+    } else if (given.stage == APPLY) {
         gathered<AddStatistics>(all, parts, given, mine);
     }
     if (!mine.is_there) return;
@@ -200,7 +207,9 @@ __global__ void __launch_bounds__(256, 1)
 #pragma unroll
     for (int i = 0; i < V; i++) {
         const bool writes = threadIdx.y == 0 && blockIdx.y == 0;
-        normal[i] = settle(all[i], (C)given.eps, mean, rest, var, mine.c + i, writes);
+        normal[i] = given.stage == SETTLED
+                        ? normal_at(mean, rest, var, mine.c + i, (C)given.eps)
+                        : settle(all[i], (C)given.eps, mean, rest, var, mine.c + i, writes);
         scale[i] = weight ? load(weight[mine.c + i]) : C(1);
         shift[i] = bias ? load(bias[mine.c + i]) : C(0);
     }
@@ -233,7 +242,7 @@ __global__ void __launch_bounds__(256, 1)
             normal[i] = normal_at(mean, rest, var, mine.c + i, (C)given.eps);
     }
     Two<C> sums[V] = {};
-    if (given.stage != APPLY) {
+    if (given.stage < APPLY) {
 #pragma unroll 4
         for (long long o = part.begin + threadIdx.y; o < end; o += blockDim.y) {
             const long long at = o * given.channels + mine.c;
@@ -257,8 +266,11 @@ __global__ void __launch_bounds__(256, 1)
             }
         }
         column_reduce<Sum, V>(sums);
-    } else {
+    } else if (given.stage == APPLY) {
         gathered<Sum>(sums, parts, given, mine);
+    } else if (mine.is_there) {
+#pragma unroll
+        for (int i = 0; i < V; i++) sums[i] = parts[mine.c + i];
     }
     if (!mine.is_there) return;
     if (given.stage == GATHER) {
@@ -267,7 +279,7 @@ __global__ void __launch_bounds__(256, 1)
             for (int i = 0; i < V; i++) parts[blockIdx.y * given.channels + mine.c + i] = sums[i];
         return;
     }
-    if (threadIdx.y == 0 && blockIdx.y == 0) {
+    if (threadIdx.y == 0 && blockIdx.y == 0 && given.stage != SETTLED) {
 #pragma unroll
         for (int i = 0; i < V; i++) {
             if (to_weight) to_weight[mine.c + i] = store<T>(sums[i].first);
@@ -296,16 +308,38 @@ __global__ void __launch_bounds__(256, 1)
     }
 }
 
-// Adds up what the blocks of `channel_gradients` left.
+// What several blocks found of a channel, in each of its threads: threadIdx.x is a channel's, and
+// threadIdx.y goes through the blocks.
+template <class Op, class S>
+__device__ __forceinline__ S found_by_all(const S* parts, long long c, long long channels,
+                                          int chunks) {
+    S all{};
+#pragma unroll 4
+    for (int k = threadIdx.y; c < channels && k < chunks; k += blockDim.y)
+        all = Op::combine(all, parts[k * channels + c]);
+    column_reduce<Op, 1>(&all);
+    return all;
+}
+
+// Statistics from what the blocks of `channel_statistics` left.
+template <class C>
+__global__ void __launch_bounds__(256)
+    settle_statistics(const Statistics<C>* parts, C* mean, C* rest, C* var, long long channels,
+                      int chunks) {
+    const long long c = (long long)blockIdx.x * blockDim.x + threadIdx.x;
+    const auto all = found_by_all<AddStatistics>(parts, c, channels, chunks);
+    if (threadIdx.y == 0 && c < channels) settle(all, C(0), mean, rest, var, c, true);
+}
+
+// Sums from what the blocks of `channel_gradients` left; they take the place of the first block's.
 template <class T>
 __global__ void __launch_bounds__(256)
-    channel_totals(const Two<Compute<T>>* parts, T* to_weight, T* to_bias, long long channels,
+    channel_totals(Two<Compute<T>>* parts, T* to_weight, T* to_bias, long long channels,
                    int chunks) {
     const long long c = (long long)blockIdx.x * blockDim.x + threadIdx.x;
-    if (c >= channels) return;
-    Two<Compute<T>> sums{};
-#pragma unroll 4
-    for (int i = 0; i < chunks; i++) sums = sums + parts[i * channels + c];
+    const auto sums = found_by_all<Sum>(parts, c, channels, chunks);
+    if (threadIdx.y != 0 || c >= channels) return;
+    parts[c] = sums;
     if (to_weight) to_weight[c] = store<T>(sums.first);
     if (to_bias) to_bias[c] = store<T>(sums.second);
 }

@@ -1,7 +1,7 @@
 """Batch norm, and the gradients of weights and biases of every norm, on a GPU (`channels.cu`).
 
 A channel of many elements is divided among blocks, whose results a second launch puts together in a
-fixed order; one of few is done in one launch.
+fixed order, or a third where they are many; one of few is done in one launch.
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ Array = Any
 Sizes = tuple[int, int, int]  # outer, channels, inner
 
 _FILENAME = "channels.cu"
-_WHOLE, _GATHER, _APPLY = range(3)
+_WHOLE, _GATHER, _APPLY, _SETTLED = range(4)
 _WANTED_BLOCKS = 1024
-_MOST_CHUNKS = 64
+_MOST_CHUNKS = 512
+_MOST_SHARED = 64  # chunks that every block puts together by itself
+_TOTAL_BLOCK = (8, 32, 1)  # threads along channels and along chunks
 _LEAST_ELEMENTS = 16384  # of a channel that a block gets, if there are so many
 
 
@@ -137,6 +139,9 @@ def normalize(
         )
     ]
     for stage in _stages(shared):
+        if stage == _SETTLED:
+            settle = _settle(wide, seen.n, shared.grid[1])
+            settle(*map(pointer, (parts, mean, rest, var)))
         _launch("statistics", x.dtype, shared, sizes, _OF_CHANNELS, eps, stage)(*given)
     return out, mean, rest, var
 
@@ -240,15 +245,18 @@ def _gradients(
     arrays = (grad, x, rows.dense(xp, weight), *statistics, to_x, *totals, parts)
     given = [*map(rows.address, arrays)]
     for stage in _stages(shared):
-        if stage == _APPLY and to_x is None:
+        if stage == _SETTLED or (stage == _APPLY and to_x is None):
             total = _total(x.dtype, sizes[1], shared.grid[1])
             total(*map(rows.address, (parts, *totals)))
-        else:
+        if stage < _APPLY or to_x is not None:
             _launch("gradients", x.dtype, shared, sizes, spread, eps, stage)(*given)
 
 
 def _stages(shared: Plan) -> tuple[int, ...]:
-    return (_WHOLE,) if shared.grid[1] == 1 else (_GATHER, _APPLY)
+    chunks = shared.grid[1]
+    if chunks == 1:
+        return (_WHOLE,)
+    return (_GATHER, _APPLY if chunks <= _MOST_SHARED else _SETTLED)
 
 
 def _parts(xp: Any, shared: Plan, sizes: Sizes, wide: np.dtype, each: int) -> Array | None:
@@ -278,9 +286,19 @@ def _launch(
 @functools.lru_cache(maxsize=1024)
 def _total(dtype: np.dtype, channels: int, chunks: int) -> Launch:
     return _totals_kernel(FLOATS[dtype]).prepare(
-        (-(-channels // 256), 1, 1),
-        (256, 1, 1),
+        (-(-channels // _TOTAL_BLOCK[0]), 1, 1),
+        _TOTAL_BLOCK,
         varying=(c_void_p,) * 3,
+        constant=(c_longlong(channels), c_int(chunks)),
+    )
+
+
+@functools.lru_cache(maxsize=1024)
+def _settle(dtype: np.dtype, channels: int, chunks: int) -> Launch:
+    return _settle_kernel(FLOATS[dtype]).prepare(
+        (-(-channels // _TOTAL_BLOCK[0]), 1, 1),
+        _TOTAL_BLOCK,
+        varying=(c_void_p,) * 4,
         constant=(c_longlong(channels), c_int(chunks)),
     )
 
@@ -304,6 +322,10 @@ def _totals_kernel(dtype: str) -> Kernel:
     return Kernel(source(_FILENAME), f"channel_totals<{dtype}>", filename=_FILENAME)
 
 
+def _settle_kernel(dtype: str) -> Kernel:
+    return Kernel(source(_FILENAME), f"settle_statistics<{dtype}>", filename=_FILENAME)
+
+
 def _move_kernel(dtype: str) -> Kernel:
     return Kernel(source(_FILENAME), f"move_statistics<{dtype}>", filename=_FILENAME)
 
@@ -316,4 +338,5 @@ def variants() -> Iterator[Kernel]:
         for dtype, width in rows.types_and_widths():
             yield _kernel(what, "columns", dtype, width)
     yield from map(_totals_kernel, FLOATS.values())
+    yield from map(_settle_kernel, ("float", "double"))
     yield from map(_move_kernel, FLOATS.values())
