@@ -12,10 +12,8 @@ Every function takes the array library first (NumPy or CuPy), leaves its inputs 
 the dtype it was given; half precision accumulates in float32. Arguments are not validated here.
 """
 
-import functools
 import math
-import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any
 
@@ -23,18 +21,14 @@ import numpy as np
 
 from .cuda import convolution as on_gpu
 from .cuda.convolution_windows import Window
-from .threads import get_num_threads, serial_products, share
 
 Array = Any
 Sizes = tuple[int, ...]
-Laid = Iterator[tuple[slice, list[Array]]]  # blocks of images, each with its matrices of windows
 
 # Bytes of columns made at a time: a CPU's cache should hold them, a GPU wants few, large launches.
 BLOCK_BYTES = {"numpy": 4 << 20, "cupy": 256 << 20}
 # The fewest rows of a matrix for which a product per place of the kernel is worth its addition.
 LEAST_ROWS = 16
-# The fewest values to copy for which threads are worth their start.
-LEAST_SHARED = 1 << 20
 # The fewest windows of an image that are worth a product by themselves.
 LEAST_WINDOWS = 64
 
@@ -102,18 +96,14 @@ def convolve(
     weights = windows.matrices(w)
     offsets = None if bias is None else bias.astype(windows.dtype).reshape(groups, outputs, 1)
     y = xp.empty((len(x), groups, outputs, math.prod(windows.output)), windows.dtype)
-
-    def write(laid_out: Laid) -> None:
-        for block, columns in laid_out:
-            total = xp.matmul(weights[0], columns[0], out=None if windows.merged else y[block])
-            for weight, column in zip(weights[1:], columns[1:], strict=True):
-                total += xp.matmul(weight, column)
-            if offsets is not None:
-                total += offsets
-            if windows.merged:
-                y[block] = xp.moveaxis(total.reshape(groups, outputs, -1, y.shape[3]), 2, 0)
-
-    windows.share(write, x, windows.parts * len(w) * math.prod(windows.output))
+    for block, columns in windows.columns(x):
+        total = xp.matmul(weights[0], columns[0], out=None if windows.merged else y[block])
+        for weight, column in zip(weights[1:], columns[1:], strict=True):
+            total += xp.matmul(weight, column)
+        if offsets is not None:
+            total += offsets
+        if windows.merged:
+            y[block] = xp.moveaxis(total.reshape(groups, outputs, -1, y.shape[3]), 2, 0)
     return y.astype(x.dtype, copy=False).reshape(len(x), len(w), *windows.output)
 
 
@@ -137,29 +127,23 @@ def convolve_weight_gradient(
     outputs = grad.shape[1] // groups
     window = kernel, stride, padding, dilation
     windows = _Windows(xp, grad.dtype, x.shape, *window, groups)
-
-    def add_up(laid_out: Laid) -> list[Array]:
-        # OpenBLAS is quicker at columns times grad than at grad times columns, by up to a half.
-        totals: list[Array] = [None] * windows.parts
-        for block, columns in laid_out:
-            rows = xp.ascontiguousarray(grad[block], windows.dtype)
-            rows = rows.reshape(len(rows), groups, outputs, math.prod(windows.output))
-            if windows.merged:
-                rows = xp.moveaxis(rows, 0, 2).reshape(1, groups, outputs, -1)
-            rows = rows.swapaxes(2, 3)
-            for part, column in enumerate(columns):
-                product = xp.matmul(column, rows)
-                product = product[0] if len(product) == 1 else product.sum(axis=0)
-                if totals[part] is None:
-                    totals[part] = product
-                else:
-                    totals[part] += product
-        return totals
-
     if not len(x):
         return xp.zeros((grad.shape[1], x.shape[1] // groups, *kernel), grad.dtype)
-    shares = windows.share(add_up, x, outputs * groups * math.prod(windows.output))
-    parts = [functools.reduce(operator.add, totals) for totals in zip(*shares, strict=True)]
+    # OpenBLAS is quicker at columns times grad than at grad times columns, by up to a half.
+    parts: list[Array] = [None] * windows.parts
+    for block, columns in windows.columns(x):
+        rows = xp.ascontiguousarray(grad[block], windows.dtype)
+        rows = rows.reshape(len(rows), groups, outputs, math.prod(windows.output))
+        if windows.merged:
+            rows = xp.moveaxis(rows, 0, 2).reshape(1, groups, outputs, -1)
+        rows = rows.swapaxes(2, 3)
+        for part, column in enumerate(columns):
+            product = xp.matmul(column, rows)
+            product = product[0] if len(product) == 1 else product.sum(axis=0)
+            if parts[part] is None:
+                parts[part] = product
+            else:
+                parts[part] += product
     return windows.filters(parts).astype(grad.dtype, copy=False)
 
 
@@ -196,23 +180,19 @@ def convolve_input_gradient(
     dtype = accumulator(xp, grad.dtype)
     weight = xp.ascontiguousarray(w, dtype).reshape(groups, len(w) // groups, -1).swapaxes(1, 2)
     dx = xp.empty((len(grad), groups * inputs, *input_size), grad.dtype)
-
-    def write(blocks: Sequence[slice]) -> None:
-        # Images stand last here, so that each addition runs along the whole block of them; a
-        # handful would be a run too short, and one image has the lines of its planes.
-        for block in blocks:
-            rows = grad[block].astype(dtype, copy=False).reshape(block.stop - block.start, -1)
-            rows = _transposed(xp, rows)
-            count = rows.shape[-1]
-            rows = rows.reshape(groups, len(w) // groups, math.prod(output) * count)
-            columns = xp.matmul(weight, rows).reshape(dx.shape[1], *kernel, *output, count)
-            total = xp.zeros((*dx.shape[1:], count), dtype)
-            for place, places, windows in moves:
-                total[(slice(None), *places)] += columns[(slice(None), *place, *windows)]
-            dx[block] = xp.moveaxis(total, -1, 0)
-
+    # Images stand last here, so that each addition runs along the whole block of them; a handful
+    # would be a run too short, and one image has the lines of its planes to run along.
     values = dx.shape[1] * math.prod(kernel) * math.prod(output)
-    _share(xp, write, len(grad), values, values * dtype.itemsize, least=8)
+    for block in _blocks(xp, len(grad), values * dtype.itemsize, least=8):
+        rows = grad[block].astype(dtype, copy=False).reshape(block.stop - block.start, -1)
+        rows = _transposed(xp, rows)
+        count = rows.shape[-1]
+        rows = rows.reshape(groups, len(w) // groups, math.prod(output) * count)
+        columns = xp.matmul(weight, rows).reshape(dx.shape[1], *kernel, *output, count)
+        total = xp.zeros((*dx.shape[1:], count), dtype)
+        for place, places, windows in moves:
+            total[(slice(None), *places)] += columns[(slice(None), *place, *windows)]
+        dx[block] = xp.moveaxis(total, -1, 0)
     return dx
 
 
@@ -279,30 +259,12 @@ def _moves(
     return moves, counts
 
 
-def _share(
-    xp: Any,
-    work: Callable[[Sequence[slice]], Any],
-    images: int,
-    values: int,
-    image_bytes: int,
-    least: int = 1,
-) -> list[Any]:
-    """Deal images out to threads, in blocks: what `work` returns for the blocks of each.
-
-    Blocks have as many images as BLOCK_BYTES allows, but `least` or more, or one. `values` are
-    handled for each image; few in all are not worth a thread.
-    """
-    threads = get_num_threads() if xp is np else 1
-    together = images * values >= LEAST_SHARED and images >= threads > 1
+def _blocks(xp: Any, images: int, image_bytes: int, least: int = 1) -> Iterator[slice]:
+    """The images in order, as many at a time as BLOCK_BYTES allows: `least` or more, or one."""
     step = BLOCK_BYTES[xp.__name__] // max(1, image_bytes)
     step = step if step >= least else 1
-    if together:
-        step = min(step, max(least, -(-images // threads)))
-    blocks = [slice(i, min(i + step, images)) for i in range(0, images, step)]
-    if not together:
-        return [work(blocks)]
-    with serial_products():
-        return share(work, blocks)
+    for start in range(0, images, step):
+        yield slice(start, min(start + step, images))
 
 
 def _transposed(xp: Any, matrix: Array) -> Array:
@@ -317,6 +279,23 @@ def _transposed(xp: Any, matrix: Array) -> Array:
     return xp.ascontiguousarray(wider[..., :columns].swapaxes(-1, -2))
 
 
+def _shift(planes: Array, to: Array, source: slice, seen: slice) -> None:
+    """Copy `planes[..., source]` to `to[..., seen]`, of the same shape, and zeros beside it.
+
+    Whole planes are copied in one run, and then cleared where a line has run over into the next.
+    """
+    lead, size = planes.shape[:-2], planes.shape[-2] * planes.shape[-1]
+    flat, flat_to = planes.reshape(*lead, size), to.reshape(*lead, size)
+    distance = source.start - seen.start
+    if distance >= 0:
+        flat_to[..., : size - distance] = flat[..., distance:]
+    else:
+        flat_to[..., -distance:] = flat[..., :distance]
+    to[..., : seen.start] = 0
+    to[..., seen.stop :] = 0
+
+
+_FLAT = True
 class _Windows:
     """The windows that a kernel sees on images of a shape (N, C, *size), block by block.
 
@@ -363,6 +342,7 @@ class _Windows:
             n, m = (n, m) if last else (n + 2 * m, 0)
             self.laid.append((k, self.output[axis], taps(n, k, self.output[axis], s, m, d)))
         self.bare = dtype == self.dtype and not any(padding)
+        self.buffers: dict[int, Array] = {}
 
     def matrices(self, w: Array) -> Array:
         """Filters (O, C/groups, *kernel) as matrices (parts, groups, O/groups, rows)."""
@@ -382,37 +362,25 @@ class _Windows:
         w = xp.ascontiguousarray(xp.moveaxis(w, 0, 4))
         return w.reshape(groups * outputs, inputs, *self.kernel)
 
-    def share(self, work: Callable[[Laid], Any], x: Array, others: int) -> list[Any]:
-        """Deal images out to threads; what `work` returns for the matrices of each share.
+    def columns(self, x: Array) -> Iterator[tuple[slice, list[Array]]]:
+        """Blocks of images, each with its matrices (n, groups, rows, windows), one for each part.
 
-        Matrices come by blocks of images: (n, groups, rows, windows), one for each part. Merged
-        images make one matrix for each group, (1, groups, rows, n * windows). For an image,
-        `others` values are read or written beside them.
+        Merged images make one matrix for each group, (1, groups, rows, n * windows).
+        The buffers are reused: matrices are valid until the next ones are asked for.
         """
-        values = self.groups * self.rows * self.laid[0][1] * math.prod(self.output[1:])
-        return _share(
-            self.xp,
-            lambda blocks: work(self.columns(x, blocks)),
-            self.images,
-            values + others,
-            values * self.dtype.itemsize,
-        )
-
-    def columns(self, x: Array, blocks: Sequence[slice]) -> Laid:
-        """The matrices of some blocks; they are valid until the next ones are asked for."""
         plane = math.prod(self.output[1:])
         lines, windows = self.laid[0][1] * plane, self.output[0] * plane
         starts = [part * self.dilation[0] * plane for part in range(self.parts)]
-        buffers: dict[int, Array] = {}
-        for block in blocks:
-            laid, count = self._laid_out(x[block], buffers), block.stop - block.start
+        values = self.groups * self.rows * lines
+        for block in _blocks(self.xp, self.images, values * self.dtype.itemsize):
+            laid, count = self._laid_out(x[block]), block.stop - block.start
             if self.merged:
                 yield block, [laid.reshape(1, self.groups, self.rows, count * lines)]
                 continue
             laid = laid.reshape(count, self.groups, self.rows, lines)
             yield block, [laid[..., start : start + windows] for start in starts]
 
-    def _laid_out(self, images: Array, buffers: dict[int, Array]) -> Array:
+    def _laid_out(self, images: Array) -> Array:
         """Images (n, C, *size) as (n, C, *kernel, *output), merged as (C, *kernel, n, *output).
 
         One axis is laid out after the other, from the last. Moves along the last axis copy short
@@ -433,18 +401,21 @@ class _Windows:
             if self.merged:
                 shape[:2] = shape[1::-1]
             inside = self.inside[:axis] if axis == last else (whole,) * axis
-            target = self._buffer(buffers, axis, (*shape[:at], *places, *shape[at:]))
+            target = self._buffer(axis, (*shape[:at], *places, *shape[at:]))
             others = (whole,) * (len(places) + 1)
+            planes = axis == last > 0 and rows.shape[-1] == windows and _FLAT
             for place, (source, seen) in enumerate(moves):
-                target[(*others[:at], place, *others[at:], *inside, seen)] = rows[
-                    (*others, *(whole,) * axis, source)
-                ]
+                to = target[(*others[:at], place, *others[at:], *inside)]
+                if planes and source.start < source.stop:
+                    _shift(rows, to, source, seen)
+                else:
+                    to[..., seen] = rows[..., source]
             rows = target
         return rows
 
-    def _buffer(self, buffers: dict[int, Array], axis: int, shape: Sizes) -> Array:
+    def _buffer(self, axis: int, shape: Sizes) -> Array:
         """Room for the windows along an axis, zeros at first; the last block may need less."""
-        buffer = buffers.get(axis)
+        buffer = self.buffers.get(axis)
         if buffer is None or buffer.shape != shape:
-            buffer = buffers[axis] = self.xp.zeros(shape, self.dtype)
+            buffer = self.buffers[axis] = self.xp.zeros(shape, self.dtype)
         return buffer

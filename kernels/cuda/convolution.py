@@ -210,7 +210,7 @@ class Tile(NamedTuple):
     @property
     def threads(self) -> int:
         """Of a block."""
-        return 256 if self.down * self.across >= 128 * 128 else 128
+        return 256 if not self.tensor_cores and self.down == 128 else 128
 
     def shared(self, itemsize: int) -> int:
         """Bytes of shared memory: a table of the rows, and stages of lines or in the end the sums.

@@ -1,8 +1,8 @@
 // Tiles of shared memory that tensor cores multiply, in the place of `Fma` of tiles.cuh.
 //
-// Floats are rounded to tf32 on their way to registers. A block has two warps down and two or four
-// across; each has BM / 2 rows by 32 columns. What lies DEEP is read by load_matrices, and so is what
-// lies WIDE of half types, transposed; a float that lies WIDE is read by itself.
+// Floats are rounded to tf32 on their way to registers. A block has two by two warps, so that a
+// fragment is used as often as registers allow. What lies DEEP is read by load_matrices, and so is
+// what lies WIDE of half types, transposed; a float that lies WIDE is read by itself.
 #pragma once
 #include "tensor_cores.cuh"
 #include "tiles.cuh"
@@ -15,9 +15,9 @@ template <class T, int BM_, int BN_, bool deep> struct Tensor {
     using Sum = float;
     using Factor = typename FactorType<T>::type;
     static constexpr int BM = BM_, BN = BN_, BK = 64 / sizeof(T), STAGES = 4;
-    static constexpr int THREADS = BM * BN >= 128 * 128 ? 256 : 128;
+    static constexpr int THREADS = 128;
     static constexpr int DEPTH = 32 / sizeof(T);  // of one instruction
-    static constexpr int ACROSS = THREADS / 64, WM = BM / 2, WN = BN / ACROSS;
+    static constexpr int WM = BM / 2, WN = BN / 2;
     static constexpr int MI = WM / 16, NJ = WN / 8;
     static constexpr bool HALF = sizeof(T) == 2;
     static constexpr int PAD = deep || HALF ? 16 / sizeof(T) : 8;

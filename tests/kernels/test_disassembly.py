@@ -66,8 +66,7 @@ def test_convolution_multiplies_by_the_instruction_of_its_type(convolutions):
             continue
         kind, down, across = tile[2], int(tile[3]), int(tile[4])
         assert matrix_instructions(found) == {OF_A_WARP[kind]}, (arch, name)
-        warps = 8 if down * across >= 128 * 128 else 4
-        wanted = down // 16 * (across // 8) // warps * 2  # two along the depth of a tile
+        wanted = down // 16 * (across // 8) // 4 * 2  # of four warps, two along the depth of a tile
         assert found[OF_A_WARP[kind]] % wanted == 0, (arch, name)
         seen.add(kind)
     assert seen == set(OF_A_WARP)
