@@ -61,7 +61,7 @@ def matmul(
         factor: of the result.
         dtype: of the result: that of `a`, or float32 for a half type.
     """
-    dtype = dtype or a.dtype
+    dtype = a.dtype if dtype is None else dtype
     if a.shape[-1] > MOST:
         parts = slice(None, MOST), slice(MOST, None)
         first, rest = (matmul(xp, a[..., p], b[..., p, :], factor, dtype) for p in parts)
@@ -88,11 +88,11 @@ def lies_evenly(shape: Ints, strides: Ints) -> bool:
     return math.prod(sorted(lengths)[:-1]) <= _MOST_CALLS
 
 
-def compute_type(dtype: np.dtype) -> int:
+def compute_type(kind: int) -> int:
     """In which type cuBLAS multiplies: as `set_float32_matmul_precision` says, of float32."""
-    if dtype == np.float64:
+    if kind == FLOAT64:
         return COMPUTE_64
-    return COMPUTE_TF32 if dtype == np.float32 and tensor_float32() else COMPUTE_32
+    return COMPUTE_TF32 if kind == FLOAT32 and tensor_float32() else COMPUTE_32
 
 
 class Operand(NamedTuple):
@@ -123,6 +123,7 @@ class Plan(NamedTuple):
         length: of the stack that a call multiplies.
         distance: of two matrices of the result.
         calls: the calls; none where nothing is to be added up.
+        products: what cuBLASLt has been asked to make ready of it, and did.
     """
 
     copied: tuple[bool, bool]
@@ -134,6 +135,7 @@ class Plan(NamedTuple):
     length: int
     distance: int
     calls: tuple[Call, ...]
+    products: dict[Any, Any]
 
 
 def _multiply(
@@ -141,10 +143,10 @@ def _multiply(
 ) -> None:
     """Compute a product from the addresses of its factors and of its result."""
     blas = backend().blas()
-    handle, kind, compute, to_kind = blas.handle(), TYPES[dtype], compute_type(dtype), TYPES[made]
-    wide, half, size = kind == FLOAT64, dtype.itemsize == 2, made.itemsize
+    handle, kind, to_kind, size = blas.handle(), TYPES[dtype], TYPES[made], made.itemsize
+    compute, wide, half = compute_type(kind), kind == FLOAT64, kind > FLOAT64
     (by, _), (zero, _) = number(factor, wide), number(0.0, wide)
-    _, _, n, k, left, right, length, distance, calls = plan
+    _, _, n, k, left, right, length, distance, calls, _ = plan
     if half:
         blas.setMathMode(handle, _SUMS_IN_FLOAT32)
     for from_a, from_b, to, m in calls:
@@ -185,7 +187,7 @@ def product_plan(
     shape = (*batch, m, n)
     if not math.prod(shape) or not k:
         nothing = Operand(AS_IT_IS, 1, 0)
-        return Plan((False, False), shape, n, k, nothing, nothing, 1, 0, ())
+        return Plan((False, False), shape, n, k, nothing, nothing, 1, 0, (), {})
     if max(n, k) > MOST:
         raise ValueError(f"matmul: {n} columns of {k} products are more than BLAS takes ({MOST})")
     steps = _in_elements(a_strides, itemsize), _in_elements(b_strides, itemsize)
@@ -203,7 +205,7 @@ def product_plan(
                 break
     best = min(found, key=lambda layout: layout.number)
     calls = _calls(best, n, itemsize)
-    return Plan(best.copied, shape, n, k, *best.operands, best.length, best.distance, calls)
+    return Plan(best.copied, shape, n, k, *best.operands, best.length, best.distance, calls, {})
 
 
 def _in_elements(strides: Ints, itemsize: int) -> Ints | None:

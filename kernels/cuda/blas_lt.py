@@ -7,14 +7,13 @@ algorithm that the library's heuristic chooses for them. The numbers are those o
 
 from __future__ import annotations
 
-import functools
 import weakref
 from ctypes import byref, c_int, c_int32, c_int64, c_uint32, c_uint64, c_void_p
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .blas import COMPUTE_64, FLOAT32, FLOAT64, TYPES, Operand, number
+from .blas import COMPUTE_64, FLOAT32, FLOAT64, Operand, number
 from .launching import pointer
 from .libraries import Algorithm, BlasLt, Heuristic
 
@@ -40,26 +39,26 @@ class Key(NamedTuple):
 
     Attributes:
         handle: of the device.
-        dtype: of all matrices and of the bias.
+        kind: the cudaDataType of all matrices and of the bias.
         compute: the type multiplied in.
         epilogue: what follows, of `epilogue`.
+        alignments: of the addresses of A, B, D and the bias, in bytes.
         sizes: m, n, k.
         a, b: the factors.
         length: of the stack.
         distance: of two results; they lie without gaps.
-        alignments: of the addresses of A, B, D and the bias, in bytes.
     """
 
     handle: int
-    dtype: np.dtype
+    kind: int
     compute: int
     epilogue: int
+    alignments: tuple[int, int, int, int]
     sizes: tuple[int, int, int]
     a: Operand
     b: Operand
     length: int
     distance: int
-    alignments: tuple[int, int, int, int]
 
 
 def epilogue(biased: bool, activation: str | None) -> int:
@@ -78,14 +77,9 @@ def alignments(a: int, b: int, d: int, bias: int) -> tuple[int, int, int, int]:
     (256, 16, 4, 0)
     """
     most = _BEST_ALIGNMENT
+    if not (a | b | d | bias) % most:
+        return most, most, most, most
     return min(a & -a, most), min(b & -b, most), min(d & -d, most), min(bias & -bias, most)
-
-
-@functools.lru_cache(maxsize=4096)
-def product(library: BlasLt, key: Key) -> Product | None:
-    """A product made ready; None if the library has no algorithm for it."""
-    made = Product(library, key)
-    return made if made.found else None
 
 
 class _Operation:
@@ -96,14 +90,14 @@ class _Operation:
 
 
 class Product:
-    """Descriptors and the algorithm of a product; calling it computes one.
+    """Descriptors and the algorithm of a product; calling it computes one, if one was `found`.
 
     The library reads descriptors during the call only, so that one serves again right after it.
     """
 
     def __init__(self, library: BlasLt, key: Key) -> None:
         self.library, self.key = library, key
-        kind = TYPES[key.dtype]
+        kind = key.kind
         m, n, k = key.sizes
         wide = kind == FLOAT64
         self.one, self.zero = number(1.0, wide), number(0.0, wide)
@@ -116,14 +110,14 @@ class Product:
     def __call__(self, xp: Any, a: int, b: int, bias: int, out: int) -> None:
         """Compute the product of matrices at addresses, on the current stream."""
         library = self.library
+        # Freed to the pool of the stream, where the next to take it waits its turn.
+        workspace = xp.empty(self.workspace, np.uint8) if self.workspace else None
         try:
             operation = self.free.pop()
         except IndexError:
             operation = self._operation()
         if operation.bias != bias:
             self._point_at(operation, bias)
-        # Freed to the pool of the stream, where the next to take it waits its turn.
-        workspace = xp.empty(self.workspace, np.uint8) if self.workspace else None
         status = library.matmul(
             self.key.handle, operation.address, self.one[0], a, self.a, b, self.b,
             self.zero[0], out, self.d, out, self.d, byref(self.algorithm),

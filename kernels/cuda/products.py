@@ -125,23 +125,31 @@ def _with_epilogue(
     b = contiguous(xp, b) if plan.copied[1] else b
     out = xp.empty(plan.shape, a.dtype)
     to, at = pointer(out), 0 if vector is None else pointer(vector)
-    factors = pointer(b), pointer(a)  # the second comes first: out is in rows
-    key = blas_lt.Key(
+    first, second = pointer(b), pointer(a)  # the second factor comes first: out is in rows
+    kind = blas.TYPES[a.dtype]
+    varying = (
         library.handle(),
-        a.dtype,
-        blas.compute_type(a.dtype),
+        kind,
+        blas.compute_type(kind),
         epilogue,
-        (plan.n, plan.calls[0].m, plan.k),
-        plan.b,
-        plan.a,
-        plan.length,
-        plan.distance,
-        blas_lt.alignments(*factors, to, at),
+        blas_lt.alignments(first, second, to, at),
     )
-    product = blas_lt.product(library, key)
-    if product is None:
+    ready = plan.products.get((library, varying))
+    if ready is None:
+        ready = plan.products[library, varying] = blas_lt.Product(
+            library,
+            blas_lt.Key(
+                *varying,
+                sizes=(plan.n, plan.calls[0].m, plan.k),
+                a=plan.b,
+                b=plan.a,
+                length=plan.length,
+                distance=plan.distance,
+            ),
+        )
+    if not ready.found:
         return None
-    product(xp, *factors, at, to)
+    ready(xp, first, second, at, to)
     return out
 
 

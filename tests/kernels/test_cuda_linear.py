@@ -205,21 +205,21 @@ def test_a_layer_of_tensors_is_a_call_forward_and_two_back(recording):
     assert recording.launches == ["ones", "gemmEx", "cublasLtMatmul"]
 
 
-def a_product(library, biased=True, dtype=np.float32, **changes):
-    """What is made ready for (3, 5) by (5, 4), one of both transposed."""
+def a_product(library, **changes):
+    """What is made ready for (3, 5) by (5, 4) and a bias, one factor transposed, in float32."""
     key = blas_lt.Key(
-        library.handle(), np.dtype(dtype), 68, blas_lt.epilogue(biased, None), (4, 3, 5),
-        Operand(1, 5, 0), Operand(0, 5, 0), 1, 0, (16, 16, 16, 16),
+        library.handle(), FLOAT32, 68, blas_lt.epilogue(True, None), (16, 16, 16, 16),
+        (4, 3, 5), Operand(1, 5, 0), Operand(0, 5, 0), 1, 0,
     )  # fmt: skip
-    return blas_lt.product(library, key._replace(**changes))
+    return blas_lt.Product(library, key._replace(**changes))
 
 
-def test_what_the_library_does_not_take_is_no_product():
+def test_what_the_library_does_not_take_is_not_found():
     library = EmulatedBackend().blas_lt()
-    assert a_product(library) is not None
-    assert a_product(library, compute=70) is None
-    assert a_product(library, a=Operand(1, 4, 0)) is None
-    assert a_product(library, length=2, distance=3) is None
+    assert a_product(library).found
+    assert not a_product(library, compute=70).found
+    assert not a_product(library, a=Operand(1, 4, 0)).found
+    assert not a_product(library, length=2, distance=3).found
 
 
 def test_an_error_of_the_library_is_raised_with_its_reason(gpu):
