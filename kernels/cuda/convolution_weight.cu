@@ -67,44 +67,73 @@ __device__ __forceinline__ bool meets(const Windows& w, const int (&origin)[AXES
     return inside;
 }
 
-// Copies tiles; with V > 1 a thread has a pack of channels of several places.
+// Copies tiles; with V > 1 a thread has a pack of channels of several places. It steps along a line
+// of the images, and finds out where it is at the end of one.
 template <class Tile, int V> struct Operands {
     using T = typename Tile::Element;
     static_assert(Tile::BM == Tile::BN, "a thread has the same places of both");
     static constexpr int PER_PLACE = Tile::BM / V, APART = Tile::THREADS / PER_PLACE;
     static constexpr int STEPS = Tile::BK / APART;
 
-    const T *grad, *x;
+    const T *grad, *x, *grad_there, *x_there;
     const Windows& w;
-    Places places;
     Column column;
-    int line, along, left;
-    bool has_output;
+    int line, along, left, at[AXES], image, reads;
+    bool has_output, meets_line;
 
     __device__ __forceinline__ Operands(const T* grad, const T* x, const Windows& w,
                                         const Column* columns, const Share& share, int group,
                                         long long start, int left)
-        : grad(grad), x(x), w(w), places(w, start, threadIdx.x / PER_PLACE, APART), left(left) {
+        : x(x), w(w), left(left) {
         line = threadIdx.x / PER_PLACE;
         along = threadIdx.x % PER_PLACE * V;
         const int output = (int)share.first_row + along;
         has_output = output < w.outputs;
-        this->grad += has_output ? (group * w.outputs + output) * w.out_channel : 0;
+        this->grad = grad + (group * w.outputs + output) * w.out_channel;
+        this->left -= line;
         column = columns[along];
+        long long place = start + line;
+#pragma unroll
+        for (int d = AXES - 1; d >= 0; d--) at[d] = split_off(place, w.count[d]);
+        image = (int)place;
+        arrive();
     }
     __device__ __forceinline__ void load(typename Tile::Stage& to) {
 #pragma unroll
         for (int step = 0; step < STEPS; step++) {
-            const bool inside = places.place < left;
-            int origin[AXES];
-            const long long at = places.in_images(w, origin);
-            const bool from_grad = inside && has_output;
-            const bool from_x = inside && meets(w, origin, column.moved);
-            copy<V>(to.a.at(along, line + step * APART),
-                    grad + (from_grad ? places.in_gradient(w) : 0), from_grad);
-            copy<V>(to.b.at(along, line + step * APART), x + (from_x ? column.read + at : 0),
-                    from_x);
-            places.advance(APART);
+            const bool inside = left > step * APART;
+            copy<V>(to.a.at(along, line + step * APART), grad_there, inside && has_output);
+            copy<V>(to.b.at(along, line + step * APART), x_there,
+                    inside && meets_line && (unsigned)reads < (unsigned)w.size[2]);
+            grad_there += APART * w.out_step[2];
+            x_there += APART * w.stride[2] * w.step[2];
+            reads += APART * w.stride[2];
+            at[2] += APART;
+            if (at[2] >= w.count[2]) arrive();
+        }
+        left -= Tile::BK;
+    }
+    // Finds the line that `at` has come to, and what is read there.
+    __device__ __forceinline__ void arrive() {
+        while (at[2] >= w.count[2]) {
+            at[2] -= w.count[2];
+            if (++at[1] < w.count[1]) continue;
+            at[1] = 0;
+            if (++at[0] < w.count[0]) continue;
+            at[0] = 0;
+            image++;
+        }
+        grad_there = grad + image * w.out_image;
+        x_there = x + image * w.image_step + column.read;
+        meets_line = true;
+#pragma unroll
+        for (int d = 0; d < AXES; d++) {
+            const int origin = at[d] * w.stride[d];
+            grad_there += at[d] * w.out_step[d];
+            x_there += origin * w.step[d];
+            reads = origin + column.moved[d];
+            if (d < AXES - 1)
+                meets_line = meets_line && (unsigned)reads < (unsigned)w.size[d];
         }
     }
 };
