@@ -5,8 +5,9 @@ of the field; along one axis, with stride s, dilation d and margin (padding) m,
 
     y[n, o, p] = sum over c, i of  w[o, c, i] * x[n, c, p*s + i*d - m]
 
-All three functions are matrix products with a matrix whose columns are the windows of a few images
-at a time; `_Windows` lays these out, and `taps` says where a place of the kernel meets the image.
+On a CPU all three functions are matrix products with a matrix whose columns are the windows of a
+few images at a time; `_Windows` lays these out, and `taps` says where a place of the kernel meets
+the image. On a GPU they are kernels that never make that matrix (`cuda.convolution`).
 
 Every function takes the array library first (NumPy or CuPy), leaves its inputs alone and returns
 the dtype it was given; half precision accumulates in float32. Arguments are not validated here.
@@ -25,8 +26,8 @@ from .cuda.convolution_windows import Window
 Array = Any
 Sizes = tuple[int, ...]
 
-# Bytes of columns made at a time: a CPU's cache should hold them, a GPU wants few, large launches.
-BLOCK_BYTES = {"numpy": 4 << 20, "cupy": 256 << 20}
+# Bytes of columns made at a time: the cache should hold them.
+BLOCK_BYTES = 4 << 20
 # The fewest rows of a matrix for which a product per place of the kernel is worth its addition.
 LEAST_ROWS = 16
 # The fewest windows of an image that are worth a product by themselves.
@@ -92,18 +93,18 @@ def convolve(
         return on_gpu.convolve(xp, x, w, bias, Window(stride, padding, dilation, groups))
     outputs = len(w) // groups
     window = w.shape[2:], stride, padding, dilation
-    windows = _Windows(xp, x.dtype, x.shape, *window, groups)
+    windows = _Windows(x.dtype, x.shape, *window, groups)
     weights = windows.matrices(w)
     offsets = None if bias is None else bias.astype(windows.dtype).reshape(groups, outputs, 1)
-    y = xp.empty((len(x), groups, outputs, math.prod(windows.output)), windows.dtype)
+    y = np.empty((len(x), groups, outputs, math.prod(windows.output)), windows.dtype)
     for block, columns in windows.columns(x):
-        total = xp.matmul(weights[0], columns[0], out=None if windows.merged else y[block])
+        total = np.matmul(weights[0], columns[0], out=None if windows.merged else y[block])
         for weight, column in zip(weights[1:], columns[1:], strict=True):
-            total += xp.matmul(weight, column)
+            total += np.matmul(weight, column)
         if offsets is not None:
             total += offsets
         if windows.merged:
-            y[block] = xp.moveaxis(total.reshape(groups, outputs, -1, y.shape[3]), 2, 0)
+            y[block] = np.moveaxis(total.reshape(groups, outputs, -1, y.shape[3]), 2, 0)
     return y.astype(x.dtype, copy=False).reshape(len(x), len(w), *windows.output)
 
 
@@ -126,19 +127,19 @@ def convolve_weight_gradient(
         return on_gpu.weight_gradient(xp, grad, x, kernel, over)
     outputs = grad.shape[1] // groups
     window = kernel, stride, padding, dilation
-    windows = _Windows(xp, grad.dtype, x.shape, *window, groups)
+    windows = _Windows(grad.dtype, x.shape, *window, groups)
     if not len(x):
-        return xp.zeros((grad.shape[1], x.shape[1] // groups, *kernel), grad.dtype)
+        return np.zeros((grad.shape[1], x.shape[1] // groups, *kernel), grad.dtype)
     # OpenBLAS is quicker at columns times grad than at grad times columns, by up to a half.
     parts: list[Array] = [None] * windows.parts
     for block, columns in windows.columns(x):
-        rows = xp.ascontiguousarray(grad[block], windows.dtype)
+        rows = np.ascontiguousarray(grad[block], windows.dtype)
         rows = rows.reshape(len(rows), groups, outputs, math.prod(windows.output))
         if windows.merged:
-            rows = xp.moveaxis(rows, 0, 2).reshape(1, groups, outputs, -1)
+            rows = np.moveaxis(rows, 0, 2).reshape(1, groups, outputs, -1)
         rows = rows.swapaxes(2, 3)
         for part, column in enumerate(columns):
-            product = xp.matmul(column, rows)
+            product = np.matmul(column, rows)
             product = product[0] if len(product) == 1 else product.sum(axis=0)
             if parts[part] is None:
                 parts[part] = product
@@ -174,25 +175,25 @@ def convolve_input_gradient(
         turned = w.reshape(groups, len(w) // groups, inputs, *kernel).swapaxes(1, 2)
         turned = turned[(..., *(slice(None, None, -1) for _ in kernel))]
         turned = turned.reshape(groups * inputs, len(w) // groups, *kernel)
-        return convolve(xp, grad, turned, None, stride, margin, dilation, groups)
+        return convolve(np, grad, turned, None, stride, margin, dilation, groups)
 
     moves, output = _moves(input_size, kernel, stride, padding, dilation)
-    dtype = accumulator(xp, grad.dtype)
-    weight = xp.ascontiguousarray(w, dtype).reshape(groups, len(w) // groups, -1).swapaxes(1, 2)
-    dx = xp.empty((len(grad), groups * inputs, *input_size), grad.dtype)
+    dtype = accumulator(np, grad.dtype)
+    weight = np.ascontiguousarray(w, dtype).reshape(groups, len(w) // groups, -1).swapaxes(1, 2)
+    dx = np.empty((len(grad), groups * inputs, *input_size), grad.dtype)
     # Images stand last here, so that each addition runs along the whole block of them; a handful
     # would be a run too short, and one image has the lines of its planes to run along.
     values = dx.shape[1] * math.prod(kernel) * math.prod(output)
-    for block in _blocks(xp, len(grad), values * dtype.itemsize, least=8):
+    for block in _blocks(len(grad), values * dtype.itemsize, least=8):
         rows = grad[block].astype(dtype, copy=False).reshape(block.stop - block.start, -1)
-        rows = _transposed(xp, rows)
+        rows = _transposed(rows)
         count = rows.shape[-1]
         rows = rows.reshape(groups, len(w) // groups, math.prod(output) * count)
-        columns = xp.matmul(weight, rows).reshape(dx.shape[1], *kernel, *output, count)
-        total = xp.zeros((*dx.shape[1:], count), dtype)
+        columns = np.matmul(weight, rows).reshape(dx.shape[1], *kernel, *output, count)
+        total = np.zeros((*dx.shape[1:], count), dtype)
         for place, places, windows in moves:
             total[(slice(None), *places)] += columns[(slice(None), *place, *windows)]
-        dx[block] = xp.moveaxis(total, -1, 0)
+        dx[block] = np.moveaxis(total, -1, 0)
     return dx
 
 
@@ -259,24 +260,24 @@ def _moves(
     return moves, counts
 
 
-def _blocks(xp: Any, images: int, image_bytes: int, least: int = 1) -> Iterator[slice]:
+def _blocks(images: int, image_bytes: int, least: int = 1) -> Iterator[slice]:
     """The images in order, as many at a time as BLOCK_BYTES allows: `least` or more, or one."""
-    step = BLOCK_BYTES[xp.__name__] // max(1, image_bytes)
+    step = BLOCK_BYTES // max(1, image_bytes)
     step = step if step >= least else 1
     for start in range(0, images, step):
         yield slice(start, min(start + step, images))
 
 
-def _transposed(xp: Any, matrix: Array) -> Array:
+def _transposed(matrix: Array) -> Array:
     """The last two axes exchanged, in memory too.
 
     Lines a power of two apart fall on the same few places of a cache; a copy with wider lines,
     read across, costs a third.
     """
     columns = matrix.shape[-1]
-    wider = xp.empty((*matrix.shape[:-1], columns + 64 // matrix.itemsize), matrix.dtype)
+    wider = np.empty((*matrix.shape[:-1], columns + 64 // matrix.itemsize), matrix.dtype)
     wider[..., :columns] = matrix
-    return xp.ascontiguousarray(wider[..., :columns].swapaxes(-1, -2))
+    return np.ascontiguousarray(wider[..., :columns].swapaxes(-1, -2))
 
 
 def _shift(planes: Array, to: Array, source: slice, seen: slice) -> None:
@@ -295,7 +296,6 @@ def _shift(planes: Array, to: Array, source: slice, seen: slice) -> None:
     to[..., seen.stop :] = 0
 
 
-_FLAT = True
 class _Windows:
     """The windows that a kernel sees on images of a shape (N, C, *size), block by block.
 
@@ -308,7 +308,6 @@ class _Windows:
 
     def __init__(
         self,
-        xp: Any,
         dtype: Any,
         shape: Sequence[int],
         kernel: Sizes,
@@ -317,7 +316,7 @@ class _Windows:
         dilation: Sizes,
         groups: int,
     ) -> None:
-        self.xp, self.dtype, self.groups = xp, accumulator(xp, dtype), groups
+        self.dtype, self.groups = accumulator(np, dtype), groups
         self.images, self.channels, *size = shape
         self.kernel, self.dilation = tuple(kernel), dilation
         axes = list(zip(size, kernel, stride, padding, dilation, strict=True))
@@ -346,20 +345,20 @@ class _Windows:
 
     def matrices(self, w: Array) -> Array:
         """Filters (O, C/groups, *kernel) as matrices (parts, groups, O/groups, rows)."""
-        xp, groups, parts = self.xp, self.groups, self.parts
+        groups, parts = self.groups, self.parts
         outputs, inputs, first, *rest = w.shape
         w = w.reshape(groups, outputs // groups, inputs, parts, first // parts, *rest)
-        w = xp.ascontiguousarray(xp.moveaxis(w, 3, 0), self.dtype)
+        w = np.ascontiguousarray(np.moveaxis(w, 3, 0), self.dtype)
         return w.reshape(parts, groups, outputs // groups, self.rows)
 
     def filters(self, matrices: Sequence[Array]) -> Array:
         """Matrices (groups, rows, O/groups), one a part, as filters (O, C/groups, *kernel)."""
-        xp, groups, parts = self.xp, self.groups, self.parts
+        groups, parts = self.groups, self.parts
         first, *rest = self.kernel
         inputs, outputs = self.channels // groups, matrices[0].shape[-1]
-        w = xp.stack([_transposed(xp, matrix) for matrix in matrices])
+        w = np.stack([_transposed(matrix) for matrix in matrices])
         w = w.reshape(parts, groups, outputs, inputs, first // parts, *rest)
-        w = xp.ascontiguousarray(xp.moveaxis(w, 0, 4))
+        w = np.ascontiguousarray(np.moveaxis(w, 0, 4))
         return w.reshape(groups * outputs, inputs, *self.kernel)
 
     def columns(self, x: Array) -> Iterator[tuple[slice, list[Array]]]:
@@ -372,7 +371,7 @@ class _Windows:
         lines, windows = self.laid[0][1] * plane, self.output[0] * plane
         starts = [part * self.dilation[0] * plane for part in range(self.parts)]
         values = self.groups * self.rows * lines
-        for block in _blocks(self.xp, self.images, values * self.dtype.itemsize):
+        for block in _blocks(self.images, values * self.dtype.itemsize):
             laid, count = self._laid_out(x[block]), block.stop - block.start
             if self.merged:
                 yield block, [laid.reshape(1, self.groups, self.rows, count * lines)]
@@ -387,14 +386,14 @@ class _Windows:
         runs, for each line of the images; those along an axis before it copy longer ones, at
         stride 1 whole planes.
         """
-        xp, whole, last = self.xp, slice(None), len(self.padded) - 1
-        rows, at = (xp.swapaxes(images, 0, 1), 1) if self.merged else (images, 2)
+        whole, last = slice(None), len(self.padded) - 1
+        rows, at = (np.swapaxes(images, 0, 1), 1) if self.merged else (images, 2)
         places: Sizes = ()  # the kernel's, along the axes laid out so far
         for axis in reversed(range(last + 1)):
             count, windows, moves = self.laid[axis]
             places = (count, *places)
             if count == 1 and windows == self.padded[axis] and (self.bare or axis < last):
-                rows = xp.expand_dims(rows, at)
+                rows = np.expand_dims(rows, at)
                 continue
             after = [self.laid[later][1] for later in range(axis + 1, last + 1)]
             shape = [len(images), self.channels, *self.padded[:axis], windows, *after]
@@ -403,13 +402,14 @@ class _Windows:
             inside = self.inside[:axis] if axis == last else (whole,) * axis
             target = self._buffer(axis, (*shape[:at], *places, *shape[at:]))
             others = (whole,) * (len(places) + 1)
-            planes = axis == last > 0 and rows.shape[-1] == windows and _FLAT
+            planes = axis == last > 0 and rows.shape[-1] == windows
             for place, (source, seen) in enumerate(moves):
                 to = target[(*others[:at], place, *others[at:], *inside)]
+                axes = (*others, *(whole,) * axis)
                 if planes and source.start < source.stop:
                     _shift(rows, to, source, seen)
                 else:
-                    to[..., seen] = rows[..., source]
+                    to[(*axes, seen)] = rows[(*axes, source)]
             rows = target
         return rows
 
@@ -417,5 +417,5 @@ class _Windows:
         """Room for the windows along an axis, zeros at first; the last block may need less."""
         buffer = self.buffers.get(axis)
         if buffer is None or buffer.shape != shape:
-            buffer = self.buffers[axis] = self.xp.zeros(shape, self.dtype)
+            buffer = self.buffers[axis] = np.zeros(shape, self.dtype)
         return buffer

@@ -1,39 +1,29 @@
-"""Work on NumPy arrays dealt out to threads: NumPy releases the interpreter lock as it computes.
-
-A pass that copies and adds as well as multiplies is quicker with a thread for each share of the
-data, which computes its own products, than with one thread that waits for shared products between
-copies. `serial_products` sees to it that BLAS does not start threads of its own beneath.
-"""
+"""Work on NumPy arrays dealt out to threads: NumPy releases the interpreter lock as it computes."""
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import itertools
 import os
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import Any, TypeVar
+from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 _pool: ThreadPoolExecutor | None = None
-_limiting = threading.Lock()
 
 
 def get_num_threads() -> int:
-    """How many threads share the work of fused passes and convolutions (at first, one a core)."""
+    """How many threads share the blocks of a fused pass (at first, one for each core)."""
     return _threads
 
 
 def set_num_threads(count: int) -> None:
-    """Let `count` threads share the work of fused passes and convolutions.
+    """Let `count` threads share the blocks of a fused pass.
 
-    Matrix products have the threads of NumPy's BLAS, which `threadpoolctl` or OPENBLAS_NUM_THREADS
-    set.
+    Matrix products have the threads of NumPy's BLAS (OPENBLAS_NUM_THREADS and the like).
 
     Raises:
         ValueError: if count is below 1.
@@ -66,30 +56,6 @@ def share(work: Callable[[Sequence[Item]], Result], items: Sequence[Item]) -> li
     finally:
         wait(elsewhere)
     return [here, *(future.result() for future in elsewhere)]
-
-
-@contextlib.contextmanager
-def serial_products() -> Iterator[None]:
-    """Within, each matrix product is computed by the thread that asks for it.
-
-    The number of BLAS threads belongs to the process: while one thread is inside, it is left alone
-    by others, whose products go back to threads of BLAS when the first one leaves.
-    """
-    if not _limiting.acquire(blocking=False):
-        yield
-        return
-    try:
-        with _controller().limit(limits=1):
-            yield
-    finally:
-        _limiting.release()
-
-
-@functools.cache
-def _controller() -> Any:
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController().select(user_api="blas")
 
 
 def _forget_pool() -> None:

@@ -1,11 +1,9 @@
-"""Work dealt out to threads: in order, wholly, and with BLAS left as it was."""
+"""Work dealt out to threads: in order and wholly."""
 
 import multiprocessing
 import threading
 
-import numpy as np
 import pytest
-from threadpoolctl import threadpool_info
 
 from tapegrad.kernels import threads
 
@@ -16,12 +14,6 @@ def three_threads():
     threads.set_num_threads(3)
     yield
     threads.set_num_threads(before)
-
-
-def blas_threads():
-    return [
-        library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"
-    ]
 
 
 @pytest.mark.usefixtures("three_threads")
@@ -51,34 +43,6 @@ def test_an_error_in_one_share_is_raised_when_the_others_are_done(bad):
     with pytest.raises(ValueError, match="bad item"):
         threads.share(work, range(3))
     assert sorted(done) == [item for item in range(3) if item != bad]
-
-
-def test_products_are_serial_within_and_as_before_after():
-    np.ones((2, 2)) @ np.ones((2, 2))
-    before = blas_threads()
-    with threads.serial_products():
-        with threads.serial_products():
-            assert set(blas_threads()) == {1}
-        assert set(blas_threads()) == {1}
-    assert blas_threads() == before
-
-
-def test_a_thread_that_outlasts_the_first_leaves_blas_as_it_was():
-    before = blas_threads()
-    inside, leave = threading.Event(), threading.Event()
-
-    def outlast():
-        with threads.serial_products():
-            inside.set()
-            leave.wait(30)
-
-    with threads.serial_products():
-        other = threading.Thread(target=outlast)
-        other.start()
-        inside.wait(30)
-    leave.set()
-    other.join()
-    assert blas_threads() == before
 
 
 def _total(_):
