@@ -32,17 +32,17 @@ def overwrite(
     tensors: Sequence[Sequence[Variable]],
     numbers: Mapping[str, float],
     options: Mapping[str, Any],
-    shared: Variable | None = None,
+    shared: Sequence[Variable] = (),
 ) -> None:
     """Replace the last tensors of each tuple by what a formula makes of the tuple.
 
     Args:
-        formula: of `shared`, if it is given, of the tensors of a tuple, and of the numbers and
+        formula: of those in `shared`, of the tensors of a tuple, and of the numbers and
             options by name. It returns as many tensors as it overwrites, of their dtypes.
         tensors: tuples of tensors of one shape, dtype and device each.
         numbers: may have other values at each call.
         options: what the formula branches on; each set of them is traced.
-        shared: a tensor without dimensions on the same GPU; a CPU has no use for it.
+        shared: tensors without dimensions on the same GPU; a CPU has no use for them.
     """
     groups: defaultdict[Any, list[list[Array]]] = defaultdict(list)
     for members in tensors:
@@ -52,7 +52,7 @@ def overwrite(
             groups[first.dtype].append(arrays if first.ndim else _with_memory(members))
         else:
             groups[first.dtype, device_of(first)].append(arrays)
-    others = () if shared is None else (shared._data,)
+    others = tuple([tensor._data for tensor in shared])
     names, chosen = tuple(numbers), tuple(options.items())
     given = tuple(numbers.values())
     for group in groups.values():
@@ -100,6 +100,24 @@ def zeros_like(tensor: Variable) -> Any:
     xp = module_of(data)
     with nullcontext() if xp is np else on_device_of(data):
         return wrap(xp.zeros_like(data))
+
+
+def unscale(tensors: Sequence[Variable], scale: Variable, found: Variable) -> None:
+    """Divide tensors on one device by a scale, in place: on a GPU a launch for each dtype.
+
+    Args:
+        tensors: of floats.
+        scale: float32 without dimensions, on their device.
+        found: likewise; becomes 1 where a value is infinite or NaN, and else stays as it is.
+    """
+    groups: defaultdict[np.dtype, list[Array]] = defaultdict(list)
+    for tensor in tensors:
+        groups[tensor._data.dtype].append(_with_memory((tensor,))[0])
+    xp = module_of(scale._data)
+    kernels: Any = in_place if xp is np else multi_tensor
+    with nullcontext() if xp is np else on_device_of(scale._data):
+        for arrays in groups.values():
+            kernels.unscale(xp, arrays, scale._data, found._data)
 
 
 def norm(tensors: Sequence[Variable], p: float) -> Any:

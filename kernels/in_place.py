@@ -50,6 +50,23 @@ def run(
                 plan.run_block([*arrays, *work, *numbers])
 
 
+def unscale(xp: Any, arrays: Sequence[Array], scale: Array, found: Array) -> None:
+    """Divide arrays by a scale in place; `found` becomes 1 where a value is infinite or NaN.
+
+    Args:
+        xp: NumPy.
+        arrays: of floats.
+        scale: float32 without dimensions.
+        found: likewise; it stays as it is where all values are finite.
+    """
+    factor = np.float32(1.0 / np.float64(scale))
+    with np.errstate(all="ignore"):
+        for array in arrays:
+            if not np.isfinite(array).all():
+                found[...] = 1.0
+            np.multiply(array, factor, out=array, casting="unsafe")
+
+
 class _Plan:
     """A program whose values have places: the arrays, scratch memory, and then the numbers.
 

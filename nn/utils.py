@@ -122,7 +122,7 @@ def clip_grads_with_norm_(
             factor = _factor(total, max_norm).item()
             foreach.overwrite(scaled, tensors, {"factor": factor}, {})
         else:
-            foreach.overwrite(clipped, tensors, {"max_norm": max_norm}, {}, total)
+            foreach.overwrite(clipped, tensors, {"max_norm": max_norm}, {}, (total,))
         for gradient in gradients:
             mark_written(gradient)
 

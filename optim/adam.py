@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable
 from typing import Any
 
 from tapegrad.autograd import Tensor
 from tapegrad.autograd import operations as ops
+from tapegrad.autograd.arrays import device, float32
 from tapegrad.autograd.foreach import zeros_like
 
 from .optimizer import Optimizer, Params, check_at_least_zero
-from .updates import Update, descent
+from .updates import Update, counted, descent
 
 
 def adam(
@@ -20,25 +22,59 @@ def adam(
     v: Tensor,
     largest: Tensor | None = None,
     *,
+    beta1: float,
+    beta2: float,
+    step: int,
+    **settings: Any,
+) -> tuple[Tensor, ...]:
+    """The weights and averages after a step, from a gradient; formulas as in `Adam` and `AdamW`."""
+    left = 1 - beta1**step, 1 - beta2**step
+    return _updated(g, w, m, v, largest, left, beta1=beta1, beta2=beta2, **settings)
+
+
+def adam_of_count(
+    step: Tensor,
+    g: Tensor,
+    w: Tensor,
+    m: Tensor,
+    v: Tensor,
+    largest: Tensor | None = None,
+    *,
+    log_beta1: float,
+    log_beta2: float,
+    **settings: Any,
+) -> tuple[Tensor, ...]:
+    """`adam` where a GPU counts the steps, since it alone knows which were skipped."""
+    left = -ops.expm1(step * log_beta1), -ops.expm1(step * log_beta2)
+    return _updated(g, w, m, v, largest, left, **settings)
+
+
+def _updated(
+    g: Tensor,
+    w: Tensor,
+    m: Tensor,
+    v: Tensor,
+    largest: Tensor | None,
+    left: tuple[Any, Any],
+    *,
     lr: float,
     beta1: float,
     beta2: float,
     eps: float,
     weight_decay: float,
-    step: int,
     decays: bool,
     decoupled: bool,
     maximize: bool,
 ) -> tuple[Tensor, ...]:
-    """The weights and averages after a step, from a gradient; formulas as in `Adam` and `AdamW`."""
+    """A step; `left` is what the averages' starting at zero has left of them, 1 - beta^t."""
     g = descent(g, w, weight_decay, decays and not decoupled, maximize)
     m = m + (g - m) * (1 - beta1)
     v = v * beta2 + g * g * (1 - beta2)
     if largest is not None:
         largest = ops.maximum(largest, v)
     # Both corrections as factors of numbers: one pass over the arrays each less.
-    correction = (1 - beta2**step) ** 0.5
-    size = lr * correction / (1 - beta1**step)
+    correction = left[1] ** 0.5
+    size = lr * correction / left[0]
     change = m / (ops.sqrt(v if largest is None else largest) + eps * correction) * size
     w = (w * (1 - lr * weight_decay) if decays and decoupled else w) - change
     return (w, m, v) if largest is None else (w, m, v, largest)
@@ -110,8 +146,10 @@ class Adam(Optimizer):
         for name in _averages(group):
             if name not in state:
                 state[name] = zeros_like(parameter)
-        state["step"] += 1
-        return state["step"]
+        if self.found_inf is None and type(state["step"]) is int:
+            state["step"] += 1
+            return state["step"]
+        return state["step"], parameter.device  # counted there: in `update`
 
     def update(self, group: dict[str, Any], prepared: Any) -> Update:
         beta1, beta2 = group["betas"]
@@ -121,8 +159,24 @@ class Adam(Optimizer):
             "decoupled": self.decoupled,
             "maximize": group["maximize"],
         }
-        numbers.update(beta1=beta1, beta2=beta2, step=prepared)
-        return Update(adam, _averages(group), numbers, options)
+        numbers.update(beta1=beta1, beta2=beta2)
+        if type(prepared) is int:
+            numbers.update(step=prepared)
+            return Update(adam, _averages(group), numbers, options)
+        numbers.update(log_beta1=_log(beta1), log_beta2=_log(beta2))
+        steps = self._counted(*prepared)
+        return Update(adam_of_count, _averages(group), numbers, options, steps)
+
+    def _counted(self, steps: int | Tensor, where: device) -> Tensor:
+        """The number of steps with this one, on a GPU; a new tensor, since many share the old."""
+        before = steps
+        if not isinstance(before, Tensor):
+            before = ops.full((), float(before), dtype=float32, device=where)
+        return before + 1 if self.found_inf is None else counted(before, self.found_inf[where])
+
+
+def _log(x: float) -> float:
+    return math.log(x) if x else -math.inf
 
 
 def _averages(group: dict[str, Any]) -> tuple[str, ...]:

@@ -11,10 +11,11 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
 from tapegrad.autograd import Tensor, enable_grad
+from tapegrad.autograd.arrays import device
 from tapegrad.autograd.foreach import overwrite
 from tapegrad.autograd.versions import mark_written
 
-from .updates import Update
+from .updates import Update, unless_overflowed
 
 Params = Iterable[Tensor] | Iterable[dict[str, Any]]
 
@@ -30,11 +31,17 @@ class Optimizer:
         params: tensors, or dictionaries with "params" and settings of their own.
         defaults: the settings of groups that do not say otherwise.
 
+    Attributes:
+        found_inf: while a `GradScaler` steps, for each device whether its gradients overflowed, a
+            tensor that is then not 0; those parameters are not updated.
+
     Raises:
         ValueError: if there are no parameters, one appears twice, one is not a leaf, or a setting
             is out of range.
         TypeError: if something else than tensors is given.
     """
+
+    found_inf: dict[device, Tensor] | None = None
 
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor):
@@ -93,17 +100,23 @@ class Optimizer:
 
     def _step(self, group: dict[str, Any]) -> None:
         """Update the parameters of a group, at once those with the same update."""
-        batches: defaultdict[Hashable, list[Tensor]] = defaultdict(list)
+        batches: defaultdict[tuple[Hashable, device | None], list[Tensor]] = defaultdict(list)
         for parameter in group["params"]:
             if parameter.grad is not None:
                 prepared = self.prepare(parameter, self.state[parameter], group)
-                batches[prepared].append(parameter)
-        for prepared, parameters in batches.items():
-            formula, names, numbers, options = self.update(group, prepared)
+                where = None if self.found_inf is None else parameter.device
+                batches[prepared, where].append(parameter)
+        for (prepared, where), parameters in batches.items():
+            formula, names, numbers, options, steps = self.update(group, prepared)
             tensors = [(p.grad, p, *map(self.state[p].__getitem__, names)) for p in parameters]
-            overwrite(formula, tensors, numbers, options)
+            shared = () if steps is None else (steps,)
+            if self.found_inf is not None and where is not None:
+                formula, shared = unless_overflowed(formula), (self.found_inf[where], *shared)
+            overwrite(formula, tensors, numbers, options, shared)
             for parameter in parameters:
                 mark_written(parameter)
+                if steps is not None:
+                    self.state[parameter]["step"] = steps
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget every gradient, or fill it with zeros if `set_to_none` is False."""

@@ -1,5 +1,5 @@
-// The norm of many tensors as one vector: a partial of each chunk, then one block that adds them up.
-// Who adds what to what depends on the sizes alone.
+// Many tensors: their norm as one vector, a partial of each chunk and then one block that adds them
+// up, where who adds what to what depends on the sizes alone; and gradients freed of their scale.
 #include "collectives.cuh"
 #include "multi_tensor.cuh"
 
@@ -54,4 +54,34 @@ norm_of_partials(const double* partials, T* out, double p, long long count) {
         total = Norm::combine(total, partials[i]);
     total = block_reduce<Norm>(total);
     if (threadIdx.x == 0) *out = store<T>((Compute<T>)Norm::finish(total, p));
+}
+
+// Gradients divided by the scale of the loss; *found becomes 1 where one of them is not finite.
+template <class T>
+__global__ void __launch_bounds__(THREADS, 1)
+unscale(const long long* tensors, const Chunk* chunks, const float* scale, float* found) {
+    constexpr int WIDTH = 16 / sizeof(T);
+    using C = Compute<T>;
+    const C factor = (float)(1.0 / (double)*scale);
+    const Chunk chunk = chunks[blockIdx.x];
+    T* const x = reinterpret_cast<T*>(tensors[chunk.tensor]);
+    const long long count = aligned(tensors[chunk.tensor]) ? chunk.end - chunk.start : 0;
+    const long long packed = chunk.start + count / WIDTH * WIDTH;
+    bool overflowed = false;
+    for (long long i = chunk.start + threadIdx.x * WIDTH; i < packed; i += THREADS * WIDTH) {
+        Pack<T, WIDTH> pack = *reinterpret_cast<const Pack<T, WIDTH>*>(x + i);
+#pragma unroll
+        for (int j = 0; j < WIDTH; j++) {
+            const C value = load(pack.at[j]);
+            overflowed |= !isfinite(value);
+            pack.at[j] = store<T>(value * factor);
+        }
+        *reinterpret_cast<Pack<T, WIDTH>*>(x + i) = pack;
+    }
+    for (long long i = packed + threadIdx.x; i < chunk.end; i += THREADS) {
+        const C value = load(x[i]);
+        overflowed |= !isfinite(value);
+        x[i] = store<T>(value * factor);
+    }
+    if (__syncthreads_or(overflowed) && threadIdx.x == 0) atomicExch(found, 1.0f);
 }

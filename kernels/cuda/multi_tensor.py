@@ -1,4 +1,4 @@
-"""One launch for all tensors of a list: an optimizer's step, a clipping, the norm of gradients.
+"""One launch for all tensors of a list: a step, a clipping, the norm of gradients, their unscaling.
 
 Where the tensors lie is a table of addresses in device memory, which is copied there, without
 waiting, when an address has changed. Each block of a launch works on one chunk of one tensor; which
@@ -84,6 +84,24 @@ def norm(xp: Any, groups: Sequence[Sequence[Array]], p: float, dtype: np.dtype) 
         first += 8 * table.blocks
     _finish(kind, dtype)(pointer(partials), pointer(out), p, count)
     return out
+
+
+def unscale(xp: Any, arrays: Sequence[Array], scale: Array, found: Array) -> None:
+    """Divide arrays of one dtype by a scale, and note whether a value is not finite: one launch.
+
+    Args:
+        xp: CuPy.
+        arrays: overwritten.
+        scale: float32 without dimensions.
+        found: likewise; becomes 1 where a value is infinite or NaN, and else stays.
+    """
+    flat, copies = _side_by_side(xp, [(array,) for array in arrays], 1)
+    if flat:
+        tables = _tables(xp, flat)
+        launch = _unscaling(arrays[0].dtype, tables.blocks)
+        launch(pointer(tables.addresses), pointer(tables.chunks), pointer(scale), pointer(found))
+    for array, copy in copies:
+        array[...] = copy
 
 
 # The tables
@@ -192,6 +210,17 @@ def _finish(kind: str, dtype: np.dtype) -> Launch:
     return made.prepare((1, 1, 1), (_FINISHING_THREADS, 1, 1), varying=types)
 
 
+@functools.lru_cache(maxsize=1024)
+def _unscaling(dtype: np.dtype, blocks: int) -> Launch:
+    return _unscale_kernel(dtype).prepare((blocks, 1, 1), (THREADS, 1, 1), varying=(c_void_p,) * 4)
+
+
+def _unscale_kernel(dtype: np.dtype) -> Kernel:
+    filename = "multi_tensor.cu"
+    name = f"unscale<{pointwise.stored_type(dtype)}>"
+    return Kernel(source(filename), name, filename=filename)
+
+
 def _norm_kernel(name: str, kind: str, dtype: np.dtype) -> Kernel:
     filename = "multi_tensor.cu"
     full = f"{name}<{pointwise.stored_type(dtype)}, {kind}>"
@@ -199,7 +228,8 @@ def _norm_kernel(name: str, kind: str, dtype: np.dtype) -> Kernel:
 
 
 def variants() -> Iterator[Kernel]:
-    """Every kernel of a norm; those of programs are as many as there are programs."""
+    """Every kernel of a norm and of unscaling; of programs there are as many as programs."""
+    yield from map(_unscale_kernel, _FLOATS)
     for name in ("norm_partials", "norm_of_partials"):
         for kind in ("Squares", "Magnitudes", "Powers"):
             for dtype in _FLOATS:

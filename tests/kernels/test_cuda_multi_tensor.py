@@ -11,6 +11,8 @@ import tapegrad as tg
 from tapegrad import nn, optim
 from tapegrad.autograd import foreach
 from tapegrad.kernels.cuda import compiling, launching, multi_tensor
+from tapegrad.optim.grad_scaler import adapted
+from tapegrad.optim.updates import unless_overflowed
 
 DTYPES = [tg.float16, tg.bfloat16, tg.float32, tg.float64]
 EVERY = [
@@ -285,6 +287,44 @@ def test_gradients_of_several_dtypes_and_devices_have_one_norm(gpu):
         assert x.grad.cpu().tolist() == pytest.approx(expected, rel=1e-3)
 
 
+# Unscaling
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_unscaling_divides_every_element(emulated, dtype):
+    given = [x.detach() for x in parameters("cuda", dtype)]
+    expected = [doubles(x) / 3.0 for x in given]
+    scale, found = (tg.tensor(value, device="cuda") for value in (3.0, 0.0))
+    foreach.unscale(given, scale, found)
+    tolerance = 1e-6 if dtype in (tg.float32, tg.float64) else 1e-2
+    for x, value in zip(given, expected, strict=True):
+        np.testing.assert_allclose(doubles(x), value, rtol=tolerance)
+    assert found.item() == 0.0
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("bad", [math.inf, -math.inf, math.nan])
+def test_unscaling_finds_what_is_not_finite(emulated, dtype, bad):
+    scale = tg.tensor(2.0, device="cuda")
+    for place in (0, 1029, 4103):
+        value = np.ones(4104)
+        value[place] = bad
+        given = [tg.ones(5, dtype=dtype, device="cuda"), tg.tensor(value, dtype=dtype).to("cuda")]
+        found = tg.tensor(0.0, device="cuda")
+        foreach.unscale(given, scale, found)
+        assert found.item() == 1.0
+
+
+def test_unscaling_is_a_launch_for_each_dtype_and_nothing_waits(emulated, recording):
+    given = [*small(), tg.ones(3, dtype=tg.float64, device="cuda")]
+    scale, found = (tg.tensor(value, device="cuda") for value in (2.0, 0.0))
+    foreach.unscale(given, scale, found)
+    recording.clear()
+    foreach.unscale(given, scale, found)
+    assert recording.launches == ["unscale<float>", "unscale<double>"]
+    assert recording.synchronisations == []
+
+
 # What is compiled
 
 
@@ -298,10 +338,30 @@ def programs():
             for dtype in DTYPES:
                 inputs = (np.dtype(dtype),) * (2 + len(update.state))
                 yield foreach.traced(update.formula, inputs, 0, numbers, options), 0
+    yield from programs_that_skip()
     for dtype in map(np.dtype, DTYPES):
         yield foreach.traced(nn.utils.bounded, (dtype,), 0, ("clip_value",), ()), 0
         for total in map(np.dtype, DTYPES):
             yield foreach.traced(nn.utils.clipped, (total, dtype), 1, ("max_norm",), ()), 1
+
+
+def programs_that_skip():
+    """Those of a `GradScaler`, which take first what was found, and the number of steps."""
+    single = np.dtype(np.float32)
+    for kind, settings in (EVERY[4], EVERY[8]):
+        optimizer = kind([nn.Parameter(tg.zeros(1))], **settings)
+        counts = kind is not optim.SGD
+        update = optimizer.update(
+            optimizer.param_groups[0], (tg.zeros(()), tg.device("cpu")) if counts else False
+        )
+        numbers, options = tuple(update.numbers), tuple(update.options.items())
+        for dtype in (tg.bfloat16, tg.float32):
+            shared = (single,) * (1 + counts)
+            inputs = (*shared, *(np.dtype(dtype),) * (2 + len(update.state)))
+            formula = unless_overflowed(update.formula)
+            yield foreach.traced(formula, inputs, len(shared), numbers, options), len(shared)
+    names = ("growth", "backoff", "interval")
+    yield foreach.traced(adapted, (single,) * 3, 0, names, ()), 0
 
 
 def test_every_step_and_clipping_compiles_without_spills():
