@@ -39,6 +39,8 @@ def resample(xp: Any, x: Array, plan: Sequence[tuple[int, Taps]]) -> Array | Non
         plan: axes, not negative, with the taps of each.
     """
     first = min(axis for axis, _ in plan)
+    if first > 2 and x.ndim <= 5:
+        first = 2  # images, whose layout is kept
     if x.dtype not in FLOATS or x.ndim - first > 3:
         return None
     taps: list[Taps | None] = [None] * 3

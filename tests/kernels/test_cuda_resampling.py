@@ -89,7 +89,11 @@ def test_channels_next_to_each_other_stay_so(emulated, dtype, channels):
     found = r.resample(emulated, last, plan)
     agree(found, r.resample(np, x.astype(float), plan), dtype)
     to_x = r.resample(emulated, found, back(plan))
-    for made in (found, to_x):
+    tall = r.resample(emulated, last, plan[1:])
+    agree(tall, r.resample(np, x.astype(float), plan[1:]), dtype)
+    wide = r.resample(emulated, last, plan[:1])
+    agree(wide, r.resample(np, x.astype(float), plan[:1]), dtype)
+    for made in (found, to_x, tall, wide):
         assert images.layout(made.shape, made.strides, made.itemsize).last
 
 

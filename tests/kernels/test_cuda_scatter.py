@@ -209,7 +209,7 @@ def test_planes_are_read_and_written_where_they_lie(emulated):
         for places in (emulated.asarray(index), index_last):
             found = pooling.gather_from_plane(emulated, images, places)
             np.testing.assert_array_equal(found.get(), exact)
-            assert found.strides == places.strides[:0] + tuple(s // 2 for s in places.strides)
+            assert found.strides == tuple(s // 2 for s in places.strides)
     grad = numbers(index.shape)
     wide = pooling.scatter_to_plane(np, grad.astype(float), index, (4, 5))
     found = pooling.scatter_to_plane(emulated, *map(emulated.asarray, (grad, index)), (4, 5))
