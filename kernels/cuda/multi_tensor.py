@@ -166,7 +166,8 @@ def _side_by_side(
             continue
         size, strides = first.itemsize, first.strides
         if not _without_gaps(first.shape, strides, size) or any(
-            array.strides != strides or array.itemsize != size for array in arrays[1:]
+            array.itemsize != size or not _alike(first.shape, array.strides, strides)
+            for array in arrays[1:]
         ):
             replaced = [xp.ascontiguousarray(array) for array in arrays]
             for array, copy in list(zip(arrays, replaced, strict=True))[len(arrays) - written :]:
@@ -175,6 +176,13 @@ def _side_by_side(
             arrays = replaced
         flat.append(arrays)
     return flat, copies
+
+
+def _alike(shape: Ints, strides: Ints, others: Ints) -> bool:
+    """Whether two arrays lie likewise; the stride of a dimension of size 1 does not matter."""
+    return strides == others or all(
+        a == b or n == 1 for n, a, b in zip(shape, strides, others, strict=True)
+    )
 
 
 @functools.lru_cache(maxsize=4096)

@@ -131,6 +131,19 @@ def test_addresses_are_copied_again_only_when_one_has_changed(emulated, recordin
     assert recording.launches == ["copy to the device", "multi_sgd"]
 
 
+def test_filters_of_one_channel_lie_likewise_in_any_layout(emulated, recording):
+    filters = tg.ones(4, 1, 3, 3, device="cuda").to(memory_format=tg.channels_last)
+    parameter = nn.Parameter(filters)
+    momentum = optim.SGD([parameter], lr=0.5, momentum=0.9)
+    parameter.grad = tg.ones(4, 1, 3, 3, device="cuda")
+    assert parameter.grad.stride() != parameter.stride()
+    recording.clear()
+    momentum.step()
+    kernels = [name for name in recording.launches if not name.startswith("copy to")]
+    assert kernels == ["zeros_like", "multi_sgd"]
+    assert (parameter.cpu() == 0.5).all()
+
+
 def test_each_dtype_and_each_group_is_a_launch(emulated, recording):
     half = [nn.Parameter(tg.ones(3, device="cuda", dtype=tg.float16))]
     give_gradients(half)
