@@ -462,19 +462,21 @@ class Tensor(Fillers, NumpyProtocols):
         waits = {"non_blocking": True} if non_blocking else {}
         return copies.move(self, source=str(source), target=str(target), **waits)
 
-    def cpu(self) -> Any:
+    def cpu(self, memory_format: Any = preserve_format) -> Any:
         """This tensor in main memory."""
-        return self.to(CPU)
+        return self.to(CPU, memory_format=memory_format)
 
-    def cuda(self, device: Any = None, non_blocking: bool = False) -> Any:
+    def cuda(
+        self, device: Any = None, non_blocking: bool = False, memory_format: Any = preserve_format
+    ) -> Any:
         """This tensor on a GPU; RuntimeError says whether CuPy or the GPU is missing.
 
         Args:
             device: a number or a device. Default: the current GPU.
-            non_blocking: as in `to`.
+            non_blocking, memory_format: as in `to`.
         """
         named = device if isinstance(device, str) else arrays.device("cuda", device)
-        return self.to(named, non_blocking=non_blocking)
+        return self.to(named, non_blocking=non_blocking, memory_format=memory_format)
 
     def pin_memory(self) -> Any:
         """This tensor in pinned memory, which GPUs copy from without the processor; itself if so.

@@ -72,6 +72,8 @@ def test_copies_between_devices_keep_the_layout(gpu):
     there = x.to("cuda")
     assert there.stride() == x.stride()
     assert there.to("cuda:1").stride() == x.stride()
+    assert x.contiguous().cuda(memory_format=tg.channels_last).stride() == x.stride()
+    assert there.cpu(memory_format=tg.contiguous_format).is_contiguous()
     assert (there.cpu() == x).all()
     assert there.cpu().stride() == x.stride()
     assert tg.rand(6, 4)[::2].T.to("cuda").stride() == (1, 4)
