@@ -406,7 +406,7 @@ class _Windows:
             for place, (source, seen) in enumerate(moves):
                 to = target[(*others[:at], place, *others[at:], *inside)]
                 axes = (*others, *(whole,) * axis)
-                if planes and source.start < source.stop:
+                if planes and source.step == 1 and source.start < source.stop:
                     _shift(rows, to, source, seen)
                 else:
                     to[(*axes, seen)] = rows[(*axes, source)]

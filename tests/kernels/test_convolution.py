@@ -24,6 +24,7 @@ CASES = [
         ((4, 3), (1, 1), ONE, NONE, ONE, 1),
         ((5, 4), (1, 1), (2, 2), (1, 1), ONE, 4),
         ((3, 3), (2, 2), ONE, (3, 4), ONE, 1),  # padding beyond the kernel's reach
+        ((4, 3), (2, 2), (1, 2), (0, 2), ONE, 1),  # as many windows of stride 2 as places
         ((1, 6), (1, 4), ONE, NONE, ONE, 2),
         ((7,), (3,), (1,), (2,), (2,), 1),
         ((7,), (2,), (3,), (1,), (1,), 2),
