@@ -5,10 +5,15 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
-from tapegrad.autograd.engine import BinaryGate, Gate, cast
+import numpy as np
+
+from tapegrad.autograd.arrays import module_of
+from tapegrad.autograd.engine import BinaryGate, Gate, array_of, cast
 from tapegrad.autograd.records import Node
 from tapegrad.kernels import products
+from tapegrad.kernels.cuda.blas import lies_evenly
 
+from .copies import arrange
 from .reductions import sum_
 from .selection import where
 from .shape import permute, reshape
@@ -22,6 +27,17 @@ def swap(x: Any) -> Any:
 def _rows(x: Any) -> Any:
     """A stack of matrices as one, of the rows of all."""
     return reshape(x, shape=(math.prod(x.shape[:-1]), x.shape[-1]))
+
+
+def evenly_stacked(x: Any) -> Any:
+    """A stack on a GPU whose matrices lie evenly apart, copied where they do not.
+
+    What several products take, such as heads of attention, each of them would copy.
+    """
+    data = array_of(x)
+    if data.ndim < 4 or module_of(data) is np or lies_evenly(data.shape, data.strides):
+        return x
+    return arrange(x, order=None)
 
 
 class Matmul(BinaryGate):
@@ -38,6 +54,8 @@ class Matmul(BinaryGate):
 
     def backward(self, node: Node, grad: Any, out: None, x: Any, y: Any) -> Any:
         wants_x, wants_y = node.inputs
+        if wants_x and wants_y and len(grad.shape) > 3:
+            grad = evenly_stacked(grad)
         to_x = wants_x and matmul(grad, swap(y))
         if wants_y and len(wants_y.shape) == 2 < x.ndim:
             x, grad = _rows(x), _rows(grad)  # one product adds up what a stack of them would

@@ -1,10 +1,40 @@
-// Copies of permuted arrays, in which what lies side by side afterwards lay apart before.
+// Copies of permuted arrays.
 //
-// A block reads a tile along the lines of the source and writes it along those of the copy, by way
-// of shared memory, so that both sides are read and written in whole lines. A line of the tile is
-// padded so that the threads of a warp meet no bank of shared memory twice in a column.
+// Where lines stay whole, such as those of heads of attention, each thread copies a word of one.
+//
+// Where what lies side by side afterwards lay apart before, a block reads a tile along the lines of
+// the source and writes it along those of the copy, by way of shared memory, so that both sides are
+// read and written in whole lines. A line of the tile is padded so that the threads of a warp meet no
+// bank of shared memory twice in a column.
+#include "types.cuh"
 
 constexpr int MOST_DIMS = 6;
+
+// Lines one after another in the copy; dimensions innermost first, of which the first is a line.
+struct Lines {
+    long long count;  // of words
+    int dims;
+    long long shape[MOST_DIMS], from[MOST_DIMS];  // in words
+};
+
+template <class Word, class Index>
+__global__ void __launch_bounds__(256) copy_lines(const Word* from, Word* to, Lines lines) {
+    const Index stride = (Index)gridDim.x * blockDim.x, count = lines.count;
+    for (Index i = (Index)blockIdx.x * blockDim.x + threadIdx.x; i < count; i += stride) {
+        Index rest = i;
+        long long source = 0;
+#pragma unroll
+        for (int d = 0; d < MOST_DIMS; d++)
+            if (d + 1 < lines.dims) {
+                const Index next = rest / (Index)lines.shape[d];
+                source += (long long)(rest - next * (Index)lines.shape[d]) * lines.from[d];
+                rest = next;
+            } else if (d + 1 == lines.dims) {
+                source += (long long)rest * lines.from[d];
+            }
+        to[i] = from[source];
+    }
+}
 
 // An element of the copy is at (stack, row, column); columns lie side by side in the copy, and rows
 // in the source.

@@ -1,7 +1,8 @@
-"""Copies of permuted arrays on a GPU, by way of shared memory (`transpose.cu`).
+"""Copies of permuted arrays on a GPU (`transpose.cu`).
 
 Where the elements of an array lie side by side along another dimension than those of the copy, one
-of both would be read or written with gaps. Everything else is left to CuPy's copy.
+of both would be read or written with gaps: it goes by way of shared memory. Where they lie so along
+the same one, words of up to 16 bytes are copied. Everything else is left to CuPy's copy.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from tapegrad.kernels.strides import collapse, filled
@@ -21,7 +22,10 @@ Array = Any
 Ints = tuple[int, ...]
 
 _WORDS = {1: "unsigned char", 2: "unsigned short", 4: "unsigned int", 8: "unsigned long long"}
+_WIDEST = "Pack<unsigned int, 4>"
+_INDICES = ("unsigned int", "long long")
 _MOST_DIMS = 6  # of transpose.cu
+_THREADS = 256
 _LINES = 8
 _FEWEST = 8  # rows and columns; of fewer, most of a tile would be empty
 _MOST_BLOCKS = 2**31 - 1
@@ -34,11 +38,17 @@ def contiguous(xp: Any, array: Array) -> Array:
 
 def copied(xp: Any, array: Array) -> Array:
     """A copy in C order."""
-    launch = _launch(array.shape, array.strides, array.itemsize)
-    if launch is None:
+    layout = array.shape, array.strides, array.itemsize
+    lines = _lines(*layout)
+    transposition = _transposition(*layout) if lines is None else None
+    if lines is None and transposition is None:
         return xp.array(array, copy=True, order="C")
     out = xp.empty(array.shape, array.dtype)
-    launch(pointer(array), pointer(out))
+    source, target = pointer(array), pointer(out)
+    if lines is not None:
+        lines((source | target) % 16)(source, target)
+    elif transposition is not None:
+        transposition(source, target)
     return out
 
 
@@ -53,8 +63,50 @@ class _Places(ctypes.Structure):
     ]
 
 
+class _Lines(ctypes.Structure):
+    """`Lines` of transpose.cu."""
+
+    _fields_ = [
+        ("count", ctypes.c_longlong),
+        ("dims", ctypes.c_int),
+        *((name, ctypes.c_longlong * _MOST_DIMS) for name in ("shape", "from")),
+    ]
+
+
 @functools.lru_cache(maxsize=4096)
-def _launch(shape: Ints, strides: Ints, itemsize: int) -> Launch | None:
+def _lines(shape: Ints, strides: Ints, itemsize: int) -> Callable[[int], Launch] | None:
+    """The launch that copies an array's lines, by its address modulo 16; None if it has none."""
+    if itemsize not in _WORDS or any(s % itemsize for s in strides) or not math.prod(shape):
+        return None
+    sizes, (steps,) = collapse(shape, (strides,))
+    if not sizes or steps[-1] != itemsize or sizes[-1] == 1 or not 1 < len(sizes) <= _MOST_DIMS:
+        return None
+    line = sizes[-1] * itemsize
+
+    @functools.cache
+    def launch(address: int) -> Launch:
+        word = math.gcd(16, line, address, *steps[:-1])
+        dims = ctypes.c_longlong * _MOST_DIMS
+        lengths = (line // word, *sizes[-2::-1])
+        lines = _Lines(
+            math.prod(lengths), len(lengths), dims(*lengths),
+            dims(1, *(step // word for step in steps[-2::-1])),
+        )  # fmt: skip
+        blocks = -(-lines.count // _THREADS)
+        # Beyond the last element the index must not wrap around before it ends the loop.
+        index = _INDICES[(blocks + 1) * _THREADS >= 2**31]
+        return _line_kernel(word, index).prepare(
+            (min(blocks, _MOST_BLOCKS), 1, 1),
+            (_THREADS, 1, 1),
+            varying=(ctypes.c_void_p,) * 2,
+            constant=(lines,),
+        )
+
+    return launch
+
+
+@functools.lru_cache(maxsize=4096)
+def _transposition(shape: Ints, strides: Ints, itemsize: int) -> Launch | None:
     """The launch that copies an array; None where that is no transposition."""
     if itemsize not in _WORDS or any(s % itemsize for s in strides) or not math.prod(shape):
         return None
@@ -92,6 +144,15 @@ def _kernel(itemsize: int) -> Kernel:
     return Kernel(source(filename), name, filename=filename)
 
 
+def _line_kernel(word: int, index: str) -> Kernel:
+    filename = "transpose.cu"
+    name = f"copy_lines<{_WORDS.get(word, _WIDEST)}, {index}>"
+    return Kernel(source(filename), name, filename=filename)
+
+
 def variants() -> Iterator[Kernel]:
     """Every kernel that these functions can ask for."""
-    return map(_kernel, _WORDS)
+    yield from map(_kernel, _WORDS)
+    for word in (*_WORDS, 16):
+        for index in _INDICES:
+            yield _line_kernel(word, index)

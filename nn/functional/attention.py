@@ -11,11 +11,9 @@ from tapegrad.autograd import operations as ops
 from tapegrad.autograd.arrays import FLOATS, HALVES, bool_, float32, module_of
 from tapegrad.autograd.engine import cast, describe, wrap
 from tapegrad.autograd.errors import ArgumentError, DtypeError, ShapeError
-from tapegrad.autograd.gates.copies import arrange
-from tapegrad.autograd.gates.products import scaled_matmul, swap
+from tapegrad.autograd.gates.products import evenly_stacked, scaled_matmul, swap
 from tapegrad.autograd.operations.arguments import check_tensor, on_its_gpu, same_dtype
 from tapegrad.autograd.operations.products import check_matrices
-from tapegrad.kernels.cuda.blas import lies_evenly
 from tapegrad.kernels.selection import may_hold
 
 from .arguments import float_tensor
@@ -64,7 +62,7 @@ def scaled_dot_product_attention(
     if half and attn_mask is not None and attn_mask._data.dtype == half:
         attn_mask = cast(attn_mask, dtype=float32)  # scores are float32, as sums in a product are
     if module_of(query._data) is not np:
-        query, key, value = map(_evenly_stacked, (query, key, value))
+        query, key, value = map(evenly_stacked, (query, key, value))
     elif half:
         q, k, v = (cast(tensor, dtype=float32) for tensor in (query, key, value))
         args = attn_mask, dropout_p, is_causal, scale, enable_gqa
@@ -96,15 +94,6 @@ def _scores(name: str, query: Any, key: Any, factor: float) -> Any:
     keys = swap(key)
     check_matrices(name, query, keys)
     return scaled_matmul(query, keys, factor=float(factor), wide=True)
-
-
-def _evenly_stacked(tensor: Any) -> Any:
-    """A tensor of several heads whose matrices lie evenly apart, copied where they do not.
-
-    Products would copy it each time, forward and backward.
-    """
-    data = tensor._data
-    return tensor if lies_evenly(data.shape, data.strides) else arrange(tensor, order=None)
 
 
 def _causal(like: Any, rows: int, columns: int) -> Any:

@@ -59,10 +59,44 @@ def test_views_with_gaps_and_flipped_and_repeated(emulated):
         check(emulated, view)
 
 
+@pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: np.dtype(d).name)
+def test_lines_that_stay_whole_are_copied_by_words(emulated, dtype):
+    size = np.dtype(dtype).itemsize
+    for width, first, word in (
+        (16, 0, 16),
+        (16, 16 // size, 16),
+        (8 // size + 16, 0, 8),
+        (3, 1, 1),
+    ):
+        x = numbered(emulated, (3, 5, 4, 32), dtype)
+        heads = x[..., first : first + width].transpose(0, 2, 1, 3)
+        with record() as found:
+            out = contiguous(emulated, heads)
+        np.testing.assert_array_equal(out.get(), heads.get())
+        names = {16: "Pack", 8: "unsigned long long"}
+        (name,) = found.launches
+        assert name.startswith(f"copy_lines<{names.get(word, '')}")
+
+
+def test_lines_of_slices_and_of_what_is_flipped_or_repeated(emulated):
+    x = numbered(emulated, (4, 6, 10))
+    for view in (
+        x[:, 1:4],
+        x[::2, ::3, 2:7],
+        x[::-1],
+        emulated.broadcast_to(x[:1], x.shape),
+        x[:, :, None, :].transpose(1, 0, 2, 3),
+        numbered(emulated, (2,) * 7 + (3,)).transpose(0, 2, 4, 1, 3, 5, 6, 7),
+    ):
+        with record() as found:
+            out = contiguous(emulated, view)
+        assert [name.split("<")[0] for name in found.launches] == ["copy_lines"]
+        np.testing.assert_array_equal(out.get(), view.get())
+
+
 def test_what_is_no_transposition_is_left_to_cupy(emulated):
     x = numbered(emulated, (4, 6, 8, 16))
     for view in (
-        x.transpose(0, 2, 1, 3),  # heads of attention: the innermost stays
         x[..., :3].transpose(0, 1, 3, 2),  # too few columns for a tile
         x[:0].T,
         x.view(np.complex128).T,
@@ -70,7 +104,7 @@ def test_what_is_no_transposition_is_left_to_cupy(emulated):
     ):
         with record() as found:
             out = contiguous(emulated, view)
-        assert not any(name.startswith("transpose") for name in found.launches)
+        assert not any(name.startswith(("transpose", "copy_lines")) for name in found.launches)
         np.testing.assert_array_equal(out.get(), view.get())
 
 

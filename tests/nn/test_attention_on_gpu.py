@@ -50,6 +50,20 @@ def test_half_types_are_multiplied_as_they_are(recording):
     assert len(recording.launches) <= 3 + 2 + 2  # copies of heads, products, softmax and its cast
 
 
+def test_what_several_products_take_is_copied_once(recording):
+    (_, q), (_, k), (_, v) = (heads(seed, tg.float32, device="cuda") for seed in range(3))
+    grad = tg.ones(BATCH, TIME, HEADS, WIDTH, device="cuda").transpose(1, 2)
+    recording.clear()
+    out = scaled_dot_product_attention(q, k, v)
+    assert recording.launches.count("gemmStridedBatchedEx") == 2
+    assert sum(name.startswith("copy_lines") for name in recording.launches) == 3
+    recording.clear()
+    out.backward(grad)
+    assert recording.launches.count("gemmStridedBatchedEx") == 4
+    before_leaves = "".join(recording.launches).rpartition("gemm")[0]
+    assert before_leaves.count("copy_lines") == 1
+
+
 def test_a_mask_of_either_dtype_is_added_to_scores_in_float32(gpu):
     (_, q), (_, k), (_, v) = (heads(seed, tg.float16, device="cuda") for seed in range(3))
     later = tg.ones(TIME, TIME).triu(1).to(tg.bool)
