@@ -9,6 +9,7 @@
 // channels. With V = 1 they take neighbouring places, as planes of images lie in memory.
 #include "tensor_tiles.cuh"
 #include "tiles.cuh"
+#include "warpgroup_tiles.cuh"
 #include "windows.cuh"
 
 // Copies the tiles of a block, one depth after the other. A thread has packs of V channels of several
@@ -205,7 +206,7 @@ __global__ void __launch_bounds__(Tile::THREADS, 1)
     convolve(const typename Tile::Element* x, const typename Tile::Element* weight,
              const typename Tile::Element* bias, typename Tile::Element* y, const Windows w,
              const long long most_rows) {
-    extern __shared__ __align__(16) unsigned char memory[];
+    extern __shared__ __align__(1024) unsigned char memory[];
     Row* rows = reinterpret_cast<Row*>(memory);
     auto* stages = reinterpret_cast<typename Tile::Stage*>(rows + Tile::BM);
     const Share share(most_rows, w.outputs, Tile::BM, Tile::BN);

@@ -30,7 +30,7 @@ from .convolution_windows import (
     Window,
     windows,
 )
-from .launching import Kernel, Launch, pointer
+from .launching import Kernel, Launch, backend, pointer
 from .rows import FLOATS, address, wide
 from .transpose import contiguous
 
@@ -107,7 +107,7 @@ def weight_gradient(xp: Any, grad: Array, x: Array, kernel: Ints, window: Window
         x, also = _packs(xp, x, shape[1], work)
         packed = packed and also
     shapes = x.shape, x.strides, shape, to_w.strides, grad.shape, grad.strides
-    kind = Kind(x.dtype, packed, _on_tensor_cores(x.dtype))
+    kind = _kind(x.dtype, packed)
     parts, launch, combine = _weight_launch(kind, shapes, window, last)
     if combine is None:
         launch(pointer(grad), pointer(x), pointer(to_w))
@@ -141,7 +141,7 @@ def _walk(
     x, packed = _packs(xp, x, w.shape[0] // window.groups if backward else w.shape[1], w.size)
     w = _arranged(xp, w, 0 if backward else 1) if packed else _whole_steps(xp, w)
     shapes = x.shape, x.strides, w.shape, w.strides, y.shape, y.strides
-    kind = Kind(x.dtype, packed, _on_tensor_cores(x.dtype))
+    kind = _kind(x.dtype, packed)
     launch = _launch(what, kind, shapes, window, relu)
     launch(pointer(x), pointer(w), address(bias), pointer(y))
 
@@ -197,42 +197,55 @@ class Kind(NamedTuple):
 
     dtype: np.dtype
     packed: bool  # packs of 16 bytes hold neighbouring channels
-    tensor_cores: bool
+    unit: str  # what multiplies, see `Tile`
 
 
 class Tile(NamedTuple):
-    """Which part of a product a block makes (tiles.cuh, tensor_tiles.cuh)."""
+    """Which part of a product a block makes, and how.
 
+    The unit is a template of the kernels' text: "Fma" multiplies exactly (tiles.cuh), "Tensor" on
+    tensor cores (tensor_tiles.cuh), "Warpgroup" on Hopper's (warpgroup_tiles.cuh).
+    """
+
+    unit: str
     down: int
     across: int
-    tensor_cores: bool
 
     @property
     def threads(self) -> int:
         """Of a block."""
-        return 256 if not self.tensor_cores and self.down == 128 else 128
+        return 128 if self.unit == "Tensor" or self.down == 64 else 256
 
     def shared(self, itemsize: int) -> int:
         """Bytes of shared memory: a table of the rows, and stages of lines or in the end the sums.
 
-        >>> Tile(128, 128, True).shared(4)
+        >>> Tile("Tensor", 128, 128).shared(4)
         86016
         """
-        stages = (4 if self.tensor_cores else 3) * (self.down + self.across) * _LINE
+        line, stages = _STAGES[self.unit]
+        if self.unit == "Warpgroup" and self.down == self.across:
+            stages = 3  # so that a multiprocessor has two blocks
         sums = self.down * (self.across + 8) * max(itemsize, 4)
-        return max(self.down, self.across) * _ROW + max(stages, sums)
+        return max(self.down, self.across) * _ROW + max(
+            stages * (self.down + self.across) * line, sums
+        )
 
     def tiles(self, rows: int, columns: int) -> int:
         """How many there are of a product of so many rows and columns."""
         return -(-rows // self.down) * -(-columns // self.across)
 
 
-_LINE, _ROW = 80, 32  # bytes, of tiles.cuh and windows.cuh
+_ROW = 32  # bytes, of windows.cuh
+_STAGES = {"Fma": (80, 3), "Tensor": (80, 4), "Warpgroup": (128, 4)}  # bytes of a line; how many
 _ENOUGH_BLOCKS = 128  # about as many as a large GPU has multiprocessors
 
 
-def _on_tensor_cores(dtype: np.dtype) -> bool:
-    return dtype.itemsize == 2 or (dtype == np.float32 and tf32_convolution_allowed())
+def _kind(dtype: np.dtype, packed: bool) -> Kind:
+    if dtype.itemsize == 2:
+        hopper = packed and backend().architecture() == "sm_90a"
+        return Kind(dtype, packed, "Warpgroup" if hopper else "Tensor")
+    rounded = dtype == np.float32 and tf32_convolution_allowed()
+    return Kind(dtype, packed, "Tensor" if rounded else "Fma")
 
 
 @functools.lru_cache(maxsize=4096)
@@ -321,23 +334,29 @@ def _weight_tile(kind: Kind, outputs: int, width: int) -> Tile:
     return tile
 
 
+_LARGE = {
+    ("convolve", "Fma"): ((128, 128),),
+    ("convolve", "Tensor"): ((128, 128), (128, 64)),
+    ("convolve", "Warpgroup"): ((256, 128), (128, 128), (128, 64)),
+    ("weight_gradient", "Fma"): (),
+    ("weight_gradient", "Tensor"): ((128, 128),),
+    ("weight_gradient", "Warpgroup"): ((128, 128),),
+}
+
+
 def _tiles(what: str, kind: Kind) -> list[Tile]:
     """The tiles there are kernels for, from the largest to the smallest."""
-    sizes = [(64, 64)]
-    if kind.packed and (kind.tensor_cores or what == "convolve"):
-        sizes.insert(0, (128, 128))
-    if kind.packed and kind.tensor_cores and what == "convolve":
-        sizes.insert(1, (128, 64))
-    return [Tile(*size, kind.tensor_cores) for size in sizes]
+    large = _LARGE[what, kind.unit] if kind.packed else ()
+    small = Tile("Fma" if kind.unit == "Fma" else "Tensor", 64, 64)
+    return [*(Tile(kind.unit, *size) for size in large), small]
 
 
 def _kernel(what: str, kind: Kind, tile: Tile) -> Kernel:
     filename = "convolution.cu" if what == "convolve" else "convolution_weight.cu"
     deep = "true" if what == "convolve" or not kind.packed else "false"
-    template = "Tensor" if tile.tensor_cores else "Fma"
     width = 16 // kind.dtype.itemsize if kind.packed else 1
     name = FLOATS[kind.dtype]
-    full = f"{what}<{template}<{name}, {tile.down}, {tile.across}, {deep}>, {width}>"
+    full = f"{what}<{tile.unit}<{name}, {tile.down}, {tile.across}, {deep}>, {width}>"
     return Kernel(source(filename), full, filename=filename)
 
 
@@ -350,18 +369,20 @@ def variants() -> Iterator[Kernel]:
     """Every kernel that these functions can ask for."""
     for dtype in FLOATS:
         yield _combine(dtype)
-        for packed in (False, True):
-            for tensor_cores in (False, True):
-                kind = Kind(dtype, packed, tensor_cores)
-                if not _exists(kind):
-                    continue
-                for what in ("convolve", "weight_gradient"):
-                    for tile in _tiles(what, kind):
-                        yield _kernel(what, kind, tile)
+        found = {}
+        for packed, unit in _UNITS[dtype.name]:
+            kind = Kind(dtype, packed, unit)
+            for what in ("convolve", "weight_gradient"):
+                for tile in _tiles(what, kind):
+                    kernel = _kernel(what, kind, tile)
+                    found[kernel.name] = kernel
+        yield from found.values()
 
 
-def _exists(kind: Kind) -> bool:
-    """Whether there are kernels: half types always go to the tensor cores, and doubles never."""
-    if kind.dtype.itemsize == 4:
-        return True
-    return kind.tensor_cores if kind.dtype.itemsize == 2 else kind == (kind.dtype, False, False)
+_HALF = ((False, "Tensor"), (True, "Tensor"), (True, "Warpgroup"))
+_UNITS = {
+    "float16": _HALF,
+    "bfloat16": _HALF,
+    "float32": ((False, "Fma"), (True, "Fma"), (False, "Tensor"), (True, "Tensor")),
+    "float64": ((False, "Fma"),),
+}

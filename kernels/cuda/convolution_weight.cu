@@ -9,6 +9,7 @@
 // take neighbouring places, as planes of images lie in memory.
 #include "tensor_tiles.cuh"
 #include "tiles.cuh"
+#include "warpgroup_tiles.cuh"
 #include "windows.cuh"
 
 // What a row of B reads: a channel, at the places of a tap.
@@ -185,7 +186,7 @@ template <class Tile, int V>
 __global__ void __launch_bounds__(Tile::THREADS, 1)
     weight_gradient(const typename Tile::Element* grad, const typename Tile::Element* x,
                     typename Tile::Sum* parts, const Windows w, const int length) {
-    extern __shared__ __align__(16) unsigned char memory[];
+    extern __shared__ __align__(1024) unsigned char memory[];
     Column* columns = reinterpret_cast<Column*>(memory);
     auto* stages = reinterpret_cast<typename Tile::Stage*>(columns + Tile::BN);
     const int width = w.channels * w.kernel[0] * w.kernel[1] * w.kernel[2];

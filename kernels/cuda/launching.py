@@ -183,6 +183,10 @@ class Backend(Protocol):
         """The number of the current device."""
         ...
 
+    def architecture(self) -> str:
+        """What kernels are compiled for on the current device, such as "sm_90a"."""
+        ...
+
     def host_memory(self, size: int) -> Any:
         """`size` bytes that kernels and the host both read and write, as a writable buffer."""
         ...
@@ -247,6 +251,9 @@ class RecordingBackend:
     def device(self) -> int:
         return self.inner.device()
 
+    def architecture(self) -> str:
+        return self.inner.architecture()
+
     def host_memory(self, size: int) -> Any:
         return self.inner.host_memory(size)
 
@@ -272,6 +279,7 @@ class CupyBackend:
         self._pinned = cupy.cuda.alloc_pinned_memory
         self._blas: Blas | None = None
         self._modules: dict[tuple[str, str, int], tuple[int, str]] = {}
+        self._architectures: dict[int, str] = {}  # by device
         self._loading = threading.Lock()
 
     def prepare(self, kernel: Kernel, grid: Dim3, block: Dim3, shared: int) -> Run:
@@ -299,6 +307,9 @@ class CupyBackend:
 
     def device(self) -> int:
         return self._runtime.getDevice()
+
+    def architecture(self) -> str:
+        return self._architecture(self._runtime.getDevice())
 
     def host_memory(self, size: int) -> Any:
         # Page-locked memory has the same address on the host and on every device.
@@ -331,18 +342,23 @@ class CupyBackend:
         return function
 
     def _load(self, kernel: Kernel, device: int) -> tuple[int, str]:
-        runtime = self._runtime
-        major, minor = (
-            runtime.deviceGetAttribute(attribute, device)
-            for attribute in (
-                runtime.cudaDevAttrComputeCapabilityMajor,
-                runtime.cudaDevAttrComputeCapabilityMinor,
-            )
-        )
-        arch = compiling.architecture(major, minor)
+        arch = self._architecture(device)
         binary = compiling.compiled(kernel.text, (kernel.name,), arch, kernel.filename)
-        runtime.memGetInfo()  # makes the device's context, which the driver's calls expect
+        self._runtime.memGetInfo()  # makes the device's context, which the driver's calls expect
         return self._driver.moduleLoadData(binary.cubin), binary.lowered[kernel.name]
+
+    def _architecture(self, device: int) -> str:
+        if device not in self._architectures:
+            runtime = self._runtime
+            major, minor = (
+                runtime.deviceGetAttribute(attribute, device)
+                for attribute in (
+                    runtime.cudaDevAttrComputeCapabilityMajor,
+                    runtime.cudaDevAttrComputeCapabilityMinor,
+                )
+            )
+            self._architectures[device] = compiling.architecture(major, minor)
+        return self._architectures[device]
 
 
 def _explained(error: Any, kernel: Kernel, grid: Dim3, block: Dim3, shared: int) -> RuntimeError:

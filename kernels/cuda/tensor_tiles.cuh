@@ -10,11 +10,11 @@
 template <class T> struct FactorType { using type = T; };
 template <> struct FactorType<float> { using type = tf32; };
 
-template <class T, int BM_, int BN_, bool deep> struct Tensor {
+template <class T, int BM_, int BN_, bool deep> struct Tensor : AtOnce {
     using Element = T;
     using Sum = float;
     using Factor = typename FactorType<T>::type;
-    static constexpr int BM = BM_, BN = BN_, BK = 64 / sizeof(T), STAGES = 4;
+    static constexpr int BM = BM_, BN = BN_, BK = 64 / sizeof(T), STAGES = 4, AHEAD = STAGES - 1;
     static constexpr int THREADS = 128;
     static constexpr int DEPTH = 32 / sizeof(T);  // of one instruction
     static constexpr int WM = BM / 2, WN = BN / 2;

@@ -23,12 +23,20 @@ template <class T, int ROWS, int BK, bool deep, int PAD> struct Lines {
     }
 };
 
+// What a tile has to do beside the multiplication: nothing, if its threads multiply themselves. Then
+// a stage is free as soon as they have, and all but one of the stages are copied ahead.
+struct AtOnce {
+    static __device__ __forceinline__ void show() {}    // after copies of this thread have landed
+    template <class Sums>
+    static __device__ __forceinline__ void finish(Sums& sums) {}  // before sums are read
+};
+
 // BM x BN tiles of T, by threads in 16 columns. Visitors of `each` get (row, column, W sums of
 // neighbouring columns).
-template <class T, int BM_, int BN_, bool deep> struct Fma {
+template <class T, int BM_, int BN_, bool deep> struct Fma : AtOnce {
     using Element = T;
     using Sum = Compute<T>;
-    static constexpr int BM = BM_, BN = BN_, BK = 64 / sizeof(T), STAGES = 3;
+    static constexpr int BM = BM_, BN = BN_, BK = 64 / sizeof(T), STAGES = 3, AHEAD = STAGES - 1;
     static constexpr int THREADS = BM * BN >= 128 * 128 ? 256 : 128;
     static constexpr int PACK = 16 / sizeof(T);
     struct __align__(16) Stage {
@@ -127,18 +135,22 @@ struct Share {
 template <class Tile, class Load>
 __device__ __forceinline__ void multiply_all(typename Tile::Sums& sums,
                                              typename Tile::Stage* stages, int depths, Load load) {
-    for (int k = 0; k < Tile::STAGES - 1; k++) {
+    constexpr int AHEAD = Tile::AHEAD;
+    for (int k = 0; k < AHEAD; k++) {
         if (k < depths) load(stages[k]);
         commit_copies();
     }
-    int now = 0, next = Tile::STAGES - 1;
+    int now = 0, next = AHEAD;
+#pragma unroll 1
     for (int k = 0; k < depths; k++) {
-        wait_copies<Tile::STAGES - 2>();
+        wait_copies<AHEAD - 1>();
+        Tile::show();
         __syncthreads();  // all have their part of this stage, and are done with the one before it
-        if (k + Tile::STAGES - 1 < depths) load(stages[next]);
+        if (k + AHEAD < depths) load(stages[next]);
         commit_copies();
         Tile::multiply(sums, stages[now]);
         now = now + 1 == Tile::STAGES ? 0 : now + 1;
         next = next + 1 == Tile::STAGES ? 0 : next + 1;
     }
+    Tile::finish(sums);
 }

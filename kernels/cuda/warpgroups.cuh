@@ -80,20 +80,21 @@ template <class T, int N, bool a_deep, bool b_deep> struct AddProduct;
     TAPEGRAD_SUMS_8(i), TAPEGRAD_SUMS_8(i + 8), TAPEGRAD_SUMS_8(i + 16), TAPEGRAD_SUMS_8(i + 24)
 #define TAPEGRAD_SUMS_128(i) TAPEGRAD_SUMS_64(i), TAPEGRAD_SUMS_64(i + 32)
 #define TAPEGRAD_SUMS_256(i) TAPEGRAD_SUMS_128(i), TAPEGRAD_SUMS_128(i + 64)
-#define TAPEGRAD_ADD_PRODUCT(type, name, N, a, b, a_wide, b_wide)                                 \
+#define TAPEGRAD_ADD_PRODUCT(type, name, N, a, b, a_wide, b_wide, add)                            \
     template <bool a_deep, bool b_deep> struct AddProduct<type, N, a_deep, b_deep> {              \
         static __device__ __forceinline__ void to(                                                \
-            float (&d)[N / 2], unsigned long long a_tile, unsigned long long b_tile) {            \
-            asm volatile("wgmma.mma_async.sync.aligned.m64n" #N "k16.f32." name "." name " {"     \
-                         TAPEGRAD_NAMES_##N "}, " a ", " b ", 1, 1, 1, " a_wide ", " b_wide ";"   \
+            float (&d)[N / 2], unsigned long long a_tile, unsigned long long b_tile, int add_up) {\
+            asm volatile("{ .reg .pred adds; setp.ne.b32 adds, " add ", 0; "                      \
+                         "wgmma.mma_async.sync.aligned.m64n" #N "k16.f32." name "." name " {"     \
+                         TAPEGRAD_NAMES_##N "}, " a ", " b ", adds, 1, 1, " a_wide ", " b_wide "; }"\
                          : TAPEGRAD_SUMS_##N(0)                                                   \
-                         : "l"(a_tile), "l"(b_tile), "n"(!a_deep), "n"(!b_deep));                 \
+                         : "l"(a_tile), "l"(b_tile), "n"(!a_deep), "n"(!b_deep), "r"(add_up));    \
         }                                                                                         \
     };
 #define TAPEGRAD_ADD_PRODUCTS(type, name)                                                         \
-    TAPEGRAD_ADD_PRODUCT(type, name, 64, "%32", "%33", "%34", "%35")                              \
-    TAPEGRAD_ADD_PRODUCT(type, name, 128, "%64", "%65", "%66", "%67")                             \
-    TAPEGRAD_ADD_PRODUCT(type, name, 256, "%128", "%129", "%130", "%131")
+    TAPEGRAD_ADD_PRODUCT(type, name, 64, "%32", "%33", "%34", "%35", "%36")                       \
+    TAPEGRAD_ADD_PRODUCT(type, name, 128, "%64", "%65", "%66", "%67", "%68")                      \
+    TAPEGRAD_ADD_PRODUCT(type, name, 256, "%128", "%129", "%130", "%131", "%132")
 TAPEGRAD_ADD_PRODUCTS(float16, "f16")
 TAPEGRAD_ADD_PRODUCTS(bfloat16, "bf16")
 #undef TAPEGRAD_ADD_PRODUCTS
@@ -106,11 +107,11 @@ TAPEGRAD_ADD_PRODUCTS(bfloat16, "bf16")
 #undef TAPEGRAD_NAMES_128
 #undef TAPEGRAD_NAMES_64
 
-// sums += a * b, later; of tiles of elements of type T.
+// sums += a * b, later, or sums = a * b if it is not to `add`; of tiles of elements of type T.
 template <class T, int N, bool a_deep, bool b_deep>
 __device__ __forceinline__ void add_product(
-    float (&sums)[N / 2], unsigned long long a, unsigned long long b) {
-    AddProduct<T, N, a_deep, b_deep>::to(sums, a, b);
+    float (&sums)[N / 2], unsigned long long a, unsigned long long b, bool add = true) {
+    AddProduct<T, N, a_deep, b_deep>::to(sums, a, b, add);
 }
 #else  // the text compiles for any GPU, though kernels that come here are for sm_90a
 __device__ __forceinline__ void show_tiles() { __trap(); }
@@ -119,7 +120,7 @@ __device__ __forceinline__ void commit_products() { __trap(); }
 template <int groups> __device__ __forceinline__ void wait_products() { __trap(); }
 template <class T, int N, bool a_deep, bool b_deep>
 __device__ __forceinline__ void add_product(
-    float (&sums)[N / 2], unsigned long long a, unsigned long long b) {
+    float (&sums)[N / 2], unsigned long long a, unsigned long long b, bool add = true) {
     __trap();
 }
 #endif
@@ -136,8 +137,9 @@ template <int groups> static inline void wait_products(TAPEGRAD_PLACE) {
 }
 template <class T, int N, bool a_deep, bool b_deep>
 static inline void add_product(
-    float (&sums)[N / 2], unsigned long long a, unsigned long long b, TAPEGRAD_PLACE) {
+    float (&sums)[N / 2], unsigned long long a, unsigned long long b, bool add = true,
+    TAPEGRAD_PLACE) {
     emulator::add_product(
-        {number_of(T{}), N, sums, {a, a_deep}, {b, b_deep}}, {"add_product", file, line});
+        {number_of(T{}), N, sums, add, {a, a_deep}, {b, b_deep}}, {"add_product", file, line});
 }
 #endif

@@ -24,10 +24,12 @@ class EmulatedBackend:
 
     Args:
         order: in which order the threads of a block take turns (`EmulatedModule.launch`).
+        arch: of the GPU that it stands for; on "sm_90a" kernels may be chosen that are for Hopper.
     """
 
-    def __init__(self, order: int = 0) -> None:
+    def __init__(self, order: int = 0, arch: str = "sm_80") -> None:
         self.order = order
+        self.arch = arch
         self._blas = EmulatedBlas()
 
     def prepare(self, kernel: Kernel, grid: Dim3, block: Dim3, shared: int) -> Run:
@@ -45,6 +47,10 @@ class EmulatedBackend:
     def device(self) -> int:
         """The number of the only device, 0."""
         return 0
+
+    def architecture(self) -> str:
+        """The architecture that was asked for."""
+        return self.arch
 
     def host_memory(self, size: int) -> Any:
         """Memory of the process, which is the kernels' memory too."""

@@ -73,6 +73,7 @@ static void compare(void* const* of_lane) {
         const Product& other = ((const Operands*)of_lane[lane])->product;
         if (other.a.described != first.a.described || other.b.described != first.b.described)
             fail("lanes of one warp name different tiles", own().place);
+        if (other.add != first.add) fail("not all lanes of a warp add", own().place);
     }
 }
 
@@ -149,7 +150,8 @@ template <int columns> static void multiply(void* const* of_lane) {
         for (int i = 0; i < columns / 16; i++)
             put(product.number, product.b, its.operands->b[i], lane + 32 * i, b);
         for (int i = 0; i < columns / 2; i++)
-            sums[lane / 4 + i / 2 % 2 * 8][i / 4 * 8 + lane % 4 * 2 + i % 2] = its.sums[i];
+            sums[lane / 4 + i / 2 % 2 * 8][i / 4 * 8 + lane % 4 * 2 + i % 2] =
+                product.add ? its.sums[i] : 0;
     }
     for (int row = 0; row < 16; row++)
         for (int k = 0; k < 16; k++)

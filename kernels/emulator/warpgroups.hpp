@@ -18,6 +18,7 @@ struct Product {
     Number number;
     int columns;
     float* sums;
+    bool add;  // to what they are
     Tile a, b;
 };
 struct Pack16 {

@@ -43,6 +43,9 @@ class Collecting:
     def device(self) -> int:
         return 0
 
+    def architecture(self) -> str:
+        return "sm_80"
+
     def host_memory(self, size: int) -> bytearray:
         return bytearray(size)
 

@@ -44,6 +44,9 @@ class SideBySide:
     def device(self):
         return self.tested.device()
 
+    def architecture(self):
+        return self.tested.architecture()
+
     def host_memory(self, size):
         return self.tested.host_memory(size)
 

@@ -7,6 +7,7 @@ from recording import record
 from tapegrad.autograd.arrays import bfloat16
 from tapegrad.kernels import convolution, precision
 from tapegrad.kernels.cuda import convolution as on_gpu
+from tapegrad.kernels.cuda import launching
 from tapegrad.kernels.cuda.convolution_windows import Window
 from tapegrad.kernels.cuda.launching import use_backend
 from tapegrad.kernels.emulator import EmulatedBackend
@@ -139,6 +140,56 @@ def test_large_tiles(emulated, monkeypatch, request, kind):
         names |= {name for name in seen.launches if "128" in name}
     assert len(names) == (1 if kind == "float32" else 3)
     forget_plans()
+
+
+HOPPER_CASES = [
+    ((13, 11), (3, 3), ONE, (1, 1), ONE, 1),
+    ((13, 15), (1, 1), (1, 2), NONE, ONE, 1),
+    ((17, 14), (3, 2), (2, 1), (1, 2), (1, 2), 2),
+    ((4, 6, 7), (2, 1, 3), (1, 1, 2), (1, 0, 1), (*ONE, 1), 1),
+]
+
+
+@pytest.fixture
+def hopper(emulated, monkeypatch):
+    """A GPU with Hopper's instructions, whose tiles are used for small images too."""
+    current = launching.backend()
+    if isinstance(current, EmulatedBackend):
+        current.arch = "sm_90a"
+    elif current.architecture() != "sm_90a":
+        pytest.skip("the GPU is no Hopper")
+    monkeypatch.setattr(on_gpu, "_ENOUGH_BLOCKS", 1)
+    forget_plans()
+    yield emulated
+    forget_plans()
+
+
+@pytest.mark.parametrize("dtype", [np.float16, bfloat16], ids=lambda d: np.dtype(d).name)
+@pytest.mark.parametrize("case", HOPPER_CASES, ids=lambda c: f"{c[0]}-{c[1]}".replace(" ", ""))
+def test_warpgroups_of_hopper(hopper, dtype, case):
+    """Forward, data gradient and, where both sides of the product are long, that to the filters."""
+    given = operands(case, dtype, 2, 80, 144)
+    with record() as seen:
+        check(hopper, *given, case[2:], True)
+    walks = [name for name in seen.launches if name.startswith("convolve<Warpgroup")]
+    assert len(walks) == 2
+
+
+@pytest.mark.parametrize(
+    ("images", "channels", "filters", "tiles"),
+    [
+        (2, 136, 72, ["256, 128", "256, 128", "128, 128"]),
+        (1, 64, 128, ["128, 128", "128, 64", "128, 128"]),
+        (1, 8, 24, ["128, 64", "128, 64", None]),
+    ],
+)
+def test_every_tile_of_warpgroups(hopper, images, channels, filters, tiles):
+    case = ((13, 11), (3, 3), ONE, (1, 1), ONE, 1)
+    with record() as seen:
+        check(hopper, *operands(case, bfloat16, images, channels, filters), case[2:], True)
+    found = [name for name in seen.launches if name.startswith(("convolve", "weight"))]
+    assert ["Warpgroup" in name for name in found] == [tile is not None for tile in tiles]
+    assert all(tile is None or tile in name for name, tile in zip(found, tiles, strict=True))
 
 
 def forget_plans():

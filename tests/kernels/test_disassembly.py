@@ -6,7 +6,7 @@ import re
 import pytest
 
 from tapegrad.kernels.cuda import compiling, convolution, disassembly
-from tapegrad.kernels.cuda.compiling import ARCHITECTURES, expand
+from tapegrad.kernels.cuda.compiling import ARCHITECTURES, compiled, expand
 from tapegrad.kernels.cuda.disassembly import opcodes
 from tapegrad.kernels.cuda.inventory import together
 from tapegrad.kernels.cuda.launching import Kernel
@@ -70,6 +70,32 @@ def test_convolution_multiplies_by_the_instruction_of_its_type(convolutions):
         assert found[OF_A_WARP[kind]] % wanted == 0, (arch, name)
         seen.add(kind)
     assert seen == set(OF_A_WARP)
+
+
+def test_convolution_on_hopper_multiplies_by_warpgroups(convolutions):
+    """For each 64 rows of a warpgroup once per 16 of the depth, which is 64 in a tile."""
+    tiles = set()
+    for (arch, name), found in convolutions.items():
+        tile = re.match(r"(\w+)<Warpgroup<(\w+), (\d+), (\d+), (\w+)>", name)
+        if tile is None:
+            continue
+        if arch != "sm_90a":
+            assert matrix_instructions(found) == set(), name
+            continue
+        wanted = f"HGMMA.64x{tile[4]}x16.F32" + ".BF16" * (tile[2] == "bfloat16")
+        assert matrix_instructions(found) == {wanted}, name
+        assert found[wanted] == int(tile[3]) // 64 // 2 * 4, name
+        tiles.add(tile.groups()[1:])
+    assert len(tiles) == 2 * 4
+
+
+def test_products_of_warpgroups_do_not_wait_for_one_another():
+    """The compiler says so where it has to make them wait."""
+    logs = [
+        compiled(group[0].text, [kernel.name for kernel in group], "sm_90a", group[0].filename).log
+        for group in together(convolution.variants())
+    ]
+    assert not [line for log in logs for line in log.splitlines() if "serialized" in line]
 
 
 def test_matrices_of_half_types_are_loaded_by_ldmatrix(convolutions):
