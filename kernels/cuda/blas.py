@@ -50,7 +50,12 @@ def number(value: float, wide: bool) -> tuple[int, Any]:
 
 
 def matmul(
-    xp: Any, a: Array, b: Array, factor: float = 1.0, dtype: np.dtype | None = None
+    xp: Any,
+    a: Array,
+    b: Array,
+    factor: float = 1.0,
+    dtype: np.dtype | None = None,
+    tf32: bool | None = None,
 ) -> Array:
     """The product of matrices, or of stacks of them that broadcast; half types add in float32.
 
@@ -60,11 +65,12 @@ def matmul(
         b: (..., k, n), of the same dtype and any strides.
         factor: of the result.
         dtype: of the result: that of `a`, or float32 for a half type.
+        tf32: whether float32 is multiplied in TF32, if not as the setting says.
     """
     dtype = a.dtype if dtype is None else dtype
     if a.shape[-1] > MOST:
         parts = slice(None, MOST), slice(MOST, None)
-        first, rest = (matmul(xp, a[..., p], b[..., p, :], factor, dtype) for p in parts)
+        first, rest = (matmul(xp, a[..., p], b[..., p, :], factor, dtype, tf32) for p in parts)
         return xp.add(first, rest, out=first)
     plan = product_plan(a.shape, a.strides, b.shape, b.strides, a.itemsize)
     if not plan.calls:
@@ -74,7 +80,8 @@ def matmul(
     if plan.copied[1]:
         b = contiguous(xp, b)
     out = xp.empty(plan.shape, dtype)
-    _multiply(plan, a.dtype, dtype, factor, pointer(a), pointer(b), pointer(out))
+    compute = compute_type(TYPES[a.dtype], tf32)
+    _multiply(plan, a.dtype, dtype, compute, factor, pointer(a), pointer(b), pointer(out))
     return out
 
 
@@ -88,11 +95,16 @@ def lies_evenly(shape: Ints, strides: Ints) -> bool:
     return math.prod(sorted(lengths)[:-1]) <= _MOST_CALLS
 
 
-def compute_type(kind: int) -> int:
-    """In which type cuBLAS multiplies: as `set_float32_matmul_precision` says, of float32."""
+def compute_type(kind: int, tf32: bool | None = None) -> int:
+    """In which type cuBLAS multiplies: as `set_float32_matmul_precision` says, of float32.
+
+    `tf32` says it in place of that setting.
+    """
     if kind == FLOAT64:
         return COMPUTE_64
-    return COMPUTE_TF32 if kind == FLOAT32 and tensor_float32() else COMPUTE_32
+    if kind != FLOAT32:
+        return COMPUTE_32
+    return COMPUTE_TF32 if (tensor_float32() if tf32 is None else tf32) else COMPUTE_32
 
 
 class Operand(NamedTuple):
@@ -139,12 +151,19 @@ class Plan(NamedTuple):
 
 
 def _multiply(
-    plan: Plan, dtype: np.dtype, made: np.dtype, factor: float, a: int, b: int, out: int
+    plan: Plan,
+    dtype: np.dtype,
+    made: np.dtype,
+    compute: int,
+    factor: float,
+    a: int,
+    b: int,
+    out: int,
 ) -> None:
     """Compute a product from the addresses of its factors and of its result."""
     blas = backend().blas()
     handle, kind, to_kind, size = blas.handle(), TYPES[dtype], TYPES[made], made.itemsize
-    compute, wide, half = compute_type(kind), kind == FLOAT64, kind > FLOAT64
+    wide, half = kind == FLOAT64, kind > FLOAT64
     (by, _), (zero, _) = number(factor, wide), number(0.0, wide)
     _, _, n, k, left, right, length, distance, calls, _ = plan
     if half:

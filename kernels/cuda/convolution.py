@@ -19,6 +19,7 @@ from tapegrad.kernels.precision import tf32_convolution_allowed
 from tapegrad.kernels.strides import channels_last_order, is_channels_last
 
 from . import convolution_direct as direct
+from . import convolution_points as points
 from . import images
 from .compiling import source
 from .convolution_windows import (
@@ -58,6 +59,8 @@ def convolve(
     axes = zip(x.shape[2:], w.shape[2:], *window[:3], strict=True)
     counts = tuple((n + 2 * m - d * (k - 1) - 1) // s + 1 for n, k, s, m, d in axes)
     last = _is_last(x) or _is_last(w)
+    if points.are_all(w.shape, window) and points.has_rows(x) and points.has_rows(w):
+        return points.convolve(xp, x, w, bias, relu)
     y = images.new(xp, last, (len(x), len(w), *counts), x.dtype)
     if y.size:
         _walk(xp, FORWARD, x, w, bias, y, window, relu)
@@ -75,6 +78,8 @@ def input_gradient(xp: Any, grad: Array, w: Array, size: Ints, window: Window) -
         window: how the filters go over the images.
     """
     last = _is_last(grad) or _is_last(w)
+    if points.are_all(w.shape, window) and points.has_rows(grad) and points.has_rows(w):
+        return points.input_gradient(xp, grad, w)
     to_x = images.new(xp, last, (len(grad), w.shape[1] * window.groups, *size), grad.dtype)
     if to_x.size:
         _walk(xp, DATA_GRADIENT, grad, w, None, to_x, window)
@@ -93,6 +98,8 @@ def weight_gradient(xp: Any, grad: Array, x: Array, kernel: Ints, window: Window
     """
     shape = grad.shape[1], x.shape[1] // window.groups, *kernel
     last = _is_last(x) or _is_last(grad)
+    if points.are_all(shape, window) and points.has_rows(x) and points.has_rows(grad):
+        return points.weight_gradient(xp, grad, x)
     to_w = images.new(xp, last, shape, grad.dtype)
     if not to_w.size:
         return to_w

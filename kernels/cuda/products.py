@@ -33,7 +33,12 @@ _ACTIVATIONS = (None, "relu", "gelu_tanh")  # in the order of bias.cu
 
 
 def matmul(
-    xp: Any, a: Array, b: Array, factor: float = 1.0, dtype: np.dtype | None = None
+    xp: Any,
+    a: Array,
+    b: Array,
+    factor: float = 1.0,
+    dtype: np.dtype | None = None,
+    tf32: bool | None = None,
 ) -> Array:
     """The product of matrices, or of stacks of them that broadcast; half types add in float32.
 
@@ -45,9 +50,10 @@ def matmul(
         b: (..., k, n), of the same dtype and any strides.
         factor: of the result, of floats.
         dtype: of the result: that of `a`, or float32 for a half type.
+        tf32: whether float32 is multiplied in TF32, if not as the setting says.
     """
     if a.dtype in blas.TYPES:
-        return blas.matmul(xp, a, b, factor, dtype)
+        return blas.matmul(xp, a, b, factor, dtype, tf32)
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     out = xp.empty((*batch, a.shape[-2], b.shape[-1]), a.dtype)
     if not out.size:
@@ -62,7 +68,12 @@ def matmul(
 
 
 def linear(
-    xp: Any, x: Array, weight: Array, bias: Array | None, activation: str | None = None
+    xp: Any,
+    x: Array,
+    weight: Array,
+    bias: Array | None,
+    activation: str | None = None,
+    tf32: bool | None = None,
 ) -> Array:
     """x W^T + b, and an activation of it, in one call where cuBLASLt can.
 
@@ -72,14 +83,15 @@ def linear(
         weight: (n, k), of the same dtype.
         bias: (n,), or None.
         activation: "relu", "gelu_tanh" or None.
+        tf32: whether float32 is multiplied in TF32, if not as the setting says.
     """
     if x.dtype in blas.TYPES and (bias is not None or activation is not None):
         vector = None if bias is None else contiguous(xp, bias)
         epilogue = blas_lt.epilogue(bias is not None, activation)
-        out = _with_epilogue(xp, x, weight.T, epilogue, vector)
+        out = _with_epilogue(xp, x, weight.T, epilogue, vector, tf32)
         if out is not None:
             return out
-    out = matmul(xp, x, weight.T)
+    out = matmul(xp, x, weight.T, tf32=tf32)
     if x.dtype not in blas.TYPES:
         return out if bias is None else xp.add(out, bias, out=out)
     if out.size and (bias is not None or activation is not None):
@@ -104,7 +116,12 @@ def linear_gradient(xp: Any, grad: Array, x: Array) -> tuple[Array, Array]:
 
 
 def _with_epilogue(
-    xp: Any, a: Array, b: Array, epilogue: int, vector: Array | None
+    xp: Any,
+    a: Array,
+    b: Array,
+    epilogue: int,
+    vector: Array | None,
+    tf32: bool | None = None,
 ) -> Array | None:
     """A product and what follows it in one call; None if the library cannot.
 
@@ -114,6 +131,7 @@ def _with_epilogue(
         b: (k, n).
         epilogue: what follows.
         vector: what it adds or writes, contiguous.
+        tf32: whether float32 is multiplied in TF32, if not as the setting says.
     """
     library = backend().blas_lt()
     if library is None or a.shape[-1] > blas.MOST:
@@ -130,7 +148,7 @@ def _with_epilogue(
     varying = (
         library.handle(),
         kind,
-        blas.compute_type(kind),
+        blas.compute_type(kind, tf32),
         epilogue,
         blas_lt.alignments(first, second, to, at),
     )

@@ -204,6 +204,27 @@ def test_planes_are_converted_where_there_is_much_to_do(emulated, monkeypatch):
     assert sum("Tensor<float16" in name and name.endswith(", 8>") for name in seen.launches) == 3
 
 
+@NAMES
+def test_filters_of_one_place_are_products_of_matrices(emulated, dtype):
+    for size, one in (((5, 7), (1, 1)), ((7,), (1,)), ((2, 3, 4), (1, 1, 1))):
+        none = (0,) * len(one)
+        x, w, bias = operands((size, one, 1), dtype, 3, 12, 20)
+        with record() as seen:
+            check(emulated, x, w, bias, (one, none, one, 1), True, True)
+            check(emulated, x, w, None, (one, none, one, 1), True, True)
+        assert not any("convolve" in name or "gradient" in name for name in seen.launches)
+
+
+def test_products_of_matrices_are_in_tf32_as_convolutions_are(gpu, tf32):
+    x, w, _ = operands(((4, 4), (1, 1), 1), np.float32, 2, 8, 8)
+    given = placed(gpu, x, True), gpu.asarray(w), None, ONE, NONE, ONE, 1
+    rounded = convolution.convolve(gpu, *given).get()
+    precision.allow_tf32_convolution(False)
+    exact = convolution.convolve(gpu, *given).get()
+    error = np.abs(rounded - exact).max()
+    assert 1e-5 < error < 1e-2
+
+
 @WINDOWS
 def test_groups_of_few_channels(emulated, case):
     *window, _ = case[2:]
