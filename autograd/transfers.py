@@ -106,7 +106,7 @@ def _between_gpus(array: Array, source: device, target: device) -> Array:
     with on(target) as xp:
         receiving = xp.cuda.get_current_stream()
         receiving.wait_event(ready)
-        out = _room(xp, flat)
+        out = _room(xp, array)  # not like `flat`, which has a dimension even where `array` has none
         out.data.copy_from_device_async(flat.data, flat.nbytes, receiving)
         done = receiving.record()
     with on(source):

@@ -126,6 +126,14 @@ def test_a_tensor_goes_to_a_gpu_by_name_number_or_example(gpu, go):
     assert y.cpu().tolist() == [1.0, 2.0]
 
 
+@pytest.mark.parametrize("shape", [(), (1,), (2, 0), (3, 2)], ids=str)
+def test_a_copy_between_gpus_has_the_same_shape(gpu, shape):
+    there = tg.ones(shape, device="cuda:0").to("cuda:1")
+    assert there.device == "cuda:1"
+    assert there.shape == shape
+    assert there.tolist() == np.ones(shape).tolist()
+
+
 def test_a_copy_on_the_same_gpu_is_the_tensor_itself(gpu):
     x = tg.ones(2, device="cuda:1")
     assert x.to("cuda:1") is x
