@@ -17,7 +17,8 @@ template <class T, int ROWS, bool deep> struct SwizzledLines {
     }
     // From the 64th part of the rows with this number on, and the 16th of the depth.
     __device__ __forceinline__ unsigned long long part(int rows, int depth) const {
-        return tile<deep, BK>(bytes + rows * 64 * LINE + depth * (deep ? 32 : 16 * LINE));
+        // An address is said in 16 bytes, in the lowest bits.
+        return tile<deep, BK>(bytes) + (rows * 64 * LINE + depth * (deep ? 32 : 16 * LINE)) / 16;
     }
 };
 

@@ -50,7 +50,7 @@ __global__ void __launch_bounds__(256) product(const T* a, const T* b, float* ou
         }
         commit_copies();
     };
-    float sums[N / 2] = {};
+    float sums[N / 2];
     load(0);
     for (int step = 0; step < steps; step++) {
         wait_copies<0>();
@@ -63,7 +63,7 @@ __global__ void __launch_bounds__(256) product(const T* a, const T* b, float* ou
         for (int k = 0; k < 4; k++)
             add_product<T, N, a_deep, b_deep>(
                 sums, tile<a_deep, 64>(stage + group * 8192 + k * (a_deep ? 32 : 2048)),
-                tile<b_deep, 64>(stage + A + k * (b_deep ? 32 : 2048)));
+                tile<b_deep, 64>(stage + A + k * (b_deep ? 32 : 2048)), step + k > 0);
         commit_products();
         wait_products<1>();
     }
@@ -148,6 +148,8 @@ PLANTED = {
     ),
     "a missing beginning": ("begin_products();", "", True, "begin_products is missing"),
     "a missing commit": ("        commit_products();", "", True, "nothing waits"),
+    "sums that begin with what is there": (", step + k > 0)", ")", True, ""),
+    "a lane that adds alone": ("step + k > 0", "threadIdx.x == 3", True, "not all lanes"),
     "a warp that does not multiply": (
         "        begin_products();", "if (threadIdx.x / 32 == 5) continue;\n begin_products();",
         True, "not all warps",
