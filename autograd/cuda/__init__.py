@@ -4,6 +4,7 @@ Everything imports and answers without CuPy and without a GPU: `is_available()` 
 does need one says in a sentence what is missing.
 """
 
+from tapegrad.kernels.cuda.choosing import measure_variants
 from tapegrad.kernels.precision import allow_tf32_convolution, tf32_convolution_allowed
 
 from .devices import (
@@ -77,6 +78,7 @@ __all__ = [
     "manual_seed",
     "manual_seed_all",
     "max_memory_allocated",
+    "measure_variants",
     "mem_get_info",
     "memory_allocated",
     "memory_reserved",

@@ -15,12 +15,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tapegrad.kernels import cache
 from tapegrad.kernels.precision import tf32_convolution_allowed
 from tapegrad.kernels.strides import channels_last_order, is_channels_last
 
 from . import convolution_direct as direct
 from . import convolution_points as points
 from . import images
+from .choosing import Choice
 from .compiling import source
 from .convolution_windows import (
     DATA_GRADIENT,
@@ -262,17 +264,25 @@ def _launch(what: str, kind: Kind, shapes: Shapes, window: Window, relu: bool) -
     places = (-(-n // s) for n, s in zip(given.count, given.classes, strict=True))
     rows = given.images * math.prod(places)
     products = classes * given.groups
-    tile = _tile(kind, rows, given.outputs, products)
-    blocks = tile.tiles(rows, given.outputs) * products
-    if blocks > MOST:
-        raise ValueError(f"convolution on a GPU: {rows} places are too many")
-    return _kernel("convolve", kind, tile).prepare(
-        (blocks, 1, 1),
-        (tile.threads, 1, 1),
-        shared=tile.shared(kind.dtype.itemsize),
-        varying=(c_void_p,) * 4,
-        constant=(given, c_longlong(rows)),
-    )
+    launches, names = [], []
+    for tile in _suited(kind, rows, given.outputs, products):
+        blocks = tile.tiles(rows, given.outputs) * products
+        if blocks > MOST:
+            raise ValueError(f"convolution on a GPU: {rows} places are too many")
+        kernel = _kernel("convolve", kind, tile)
+        names.append(kernel.name)
+        launches.append(
+            kernel.prepare(
+                (blocks, 1, 1),
+                (tile.threads, 1, 1),
+                shared=tile.shared(kind.dtype.itemsize),
+                varying=(c_void_p,) * 4,
+                constant=(given, c_longlong(rows)),
+            )
+        )
+    if len(launches) == 1:
+        return launches[0]
+    return Choice(cache.key(names, kernel.text, bytes(given)), launches)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -324,13 +334,17 @@ def _tiled_weight_launch(kind: Kind, shapes: Shapes, window: Window) -> tuple[in
     return parts, launch
 
 
-def _tile(kind: Kind, rows: int, outputs: int, products: int) -> Tile:
-    """Large tiles read less, if they are filled and enough for all of a GPU's multiprocessors."""
-    for tile in _tiles("convolve", kind):
-        filled = outputs > tile.across - 64 and rows > tile.down - 64
-        if filled and tile.tiles(rows, outputs) * products >= _ENOUGH_BLOCKS:
-            return tile
-    return tile
+def _suited(kind: Kind, rows: int, outputs: int, products: int) -> list[Tile]:
+    """The tiles worth a try, that to start with first.
+
+    Large ones read less, if they are filled and enough for all of a GPU's multiprocessors.
+    """
+    tiles = _tiles("convolve", kind)
+    filled = [t for t in tiles if outputs > t.across - 64 and rows > t.down - 64]
+    enough = [t for t in filled if t.tiles(rows, outputs) * products >= _ENOUGH_BLOCKS]
+    first = enough[0] if enough else filled[-1]
+    # Another unit might add in another order, and results are not to hang on what is fastest.
+    return [first, *(tile for tile in filled if tile != first and tile.unit == first.unit)]
 
 
 def _weight_tile(kind: Kind, outputs: int, width: int) -> Tile:

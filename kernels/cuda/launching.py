@@ -172,6 +172,20 @@ class _Blocks:
         return with_structures
 
 
+class Stopwatch(Protocol):
+    """What times kernels on the current device and stream.
+
+    Attributes:
+        device: which GPU this is.
+    """
+
+    device: str
+
+    def milliseconds(self, work: Callable[[], None]) -> float:
+        """How long the GPU takes for what `work` launches; the host waits for that."""
+        ...
+
+
 class Backend(Protocol):
     """What runs kernels."""
 
@@ -197,6 +211,10 @@ class Backend(Protocol):
 
     def blas_lt(self) -> BlasLt | None:
         """What also adds a bias and computes an activation, if the library is there."""
+        ...
+
+    def stopwatch(self) -> Stopwatch | None:
+        """What times kernels; None where times say nothing, or the host may not wait now."""
         ...
 
 
@@ -266,6 +284,9 @@ class RecordingBackend:
             self._blas_lt = recording_lt(inner, self.launches.append)
         return self._blas_lt
 
+    def stopwatch(self) -> Stopwatch | None:
+        return self.inner.stopwatch()
+
 
 class CupyBackend:
     """Launches on the current device and stream of CuPy, through the driver."""
@@ -328,6 +349,12 @@ class CupyBackend:
     def blas_lt(self) -> BlasLt | None:
         return self._blas_lt
 
+    def stopwatch(self) -> Stopwatch | None:
+        stream = self._stream()
+        if stream.is_capturing():
+            return None
+        return _Events(self._runtime, stream.ptr)
+
     def _function(self, kernel: Kernel, device: int, shared: int) -> int:
         """The handle of `kernel` on `device`, which is current."""
         key = (kernel.text, kernel.name, device)
@@ -359,6 +386,29 @@ class CupyBackend:
             )
             self._architectures[device] = compiling.architecture(major, minor)
         return self._architectures[device]
+
+
+class _Events:
+    """A `Stopwatch` of CuPy's events."""
+
+    def __init__(self, runtime: Any, stream: int) -> None:
+        self._runtime, self._stream = runtime, stream
+        properties = runtime.getDeviceProperties(runtime.getDevice())
+        name, processors = properties["name"].decode(), properties["multiProcessorCount"]
+        self.device = f"{name}, {processors} multiprocessors, driver {runtime.driverGetVersion()}"
+
+    def milliseconds(self, work: Callable[[], None]) -> float:
+        runtime = self._runtime
+        start, stop = runtime.eventCreate(), runtime.eventCreate()
+        try:
+            runtime.eventRecord(start, self._stream)
+            work()
+            runtime.eventRecord(stop, self._stream)
+            runtime.eventSynchronize(stop)
+            return float(runtime.eventElapsedTime(start, stop))
+        finally:
+            runtime.eventDestroy(start)
+            runtime.eventDestroy(stop)
 
 
 def _explained(error: Any, kernel: Kernel, grid: Dim3, block: Dim3, shared: int) -> RuntimeError:

@@ -64,6 +64,10 @@ class EmulatedBackend:
         """cuBLASLt, computed by a library of the emulator that is bound as NVIDIA's is."""
         return _blas_lt()
 
+    def stopwatch(self) -> None:
+        """None: the emulator's times say nothing of a GPU's."""
+        return None
+
 
 @functools.cache
 def _blas_lt() -> BlasLt:

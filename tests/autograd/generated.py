@@ -55,6 +55,9 @@ class Collecting:
     def blas_lt(self) -> None:
         return None
 
+    def stopwatch(self) -> None:
+        return None
+
 
 @contextlib.contextmanager
 def collecting() -> Iterator[dict[tuple[str, str], Kernel]]:

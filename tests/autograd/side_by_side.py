@@ -56,6 +56,9 @@ class SideBySide:
     def blas_lt(self):
         return self.tested.blas_lt()
 
+    def stopwatch(self):
+        return None
+
 
 def write(memory, values):
     for part, value in zip(memory, values, strict=True):
