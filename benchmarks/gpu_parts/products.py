@@ -1,5 +1,6 @@
 """Matrix products and convolutions: each against the flops that matrix units reach."""
 
+from math import prod
 from typing import Any
 
 from workloads import Library
@@ -69,16 +70,18 @@ def linear(lib: Library, x: Any, weight: Any, bias: Any) -> Any:
     return lib.F.linear(x, weight, bias)
 
 
-# ResNet's convolutions: channels in, channels out, size of the image, of the kernel, stride.
+# Convolutions of ResNet, and a depthwise one: channels in and out, the sizes of image and kernel,
+# stride and groups.
 LAYERS = {
-    "stem": (3, 64, 224, 7, 2),
-    "3x3-64": (64, 64, 56, 3, 1),
-    "1x1-64-256": (64, 256, 56, 1, 1),
-    "3x3-128-half": (128, 128, 56, 3, 2),
-    "3x3-128": (128, 128, 28, 3, 1),
-    "3x3-256": (256, 256, 14, 3, 1),
-    "1x1-1024-256": (1024, 256, 14, 1, 1),
-    "3x3-512": (512, 512, 7, 3, 1),
+    "stem": (3, 64, 224, 7, 2, 1),
+    "3x3-64": (64, 64, 56, 3, 1, 1),
+    "1x1-64-256": (64, 256, 56, 1, 1, 1),
+    "3x3-128-half": (128, 128, 56, 3, 2, 1),
+    "3x3-128": (128, 128, 28, 3, 1, 1),
+    "3x3-256": (256, 256, 14, 3, 1, 1),
+    "1x1-1024-256": (1024, 256, 14, 1, 1, 1),
+    "3x3-512": (512, 512, 7, 3, 1, 1),
+    "depthwise": (256, 256, 28, 3, 1, 256),
 }
 PASSES: dict[str, tuple[str, tuple[int, ...]]] = {
     "forward": ("", ()),
@@ -86,40 +89,47 @@ PASSES: dict[str, tuple[str, tuple[int, ...]]] = {
     "weight": (", gradient of the weight", (1,)),
 }
 TINY = {
-    "stem": (3, 8, 12, 7, 2),
-    "3x3-64": (8, 8, 6, 3, 1),
-    "1x1-64-256": (8, 16, 5, 1, 1),
-    "3x3-128-half": (8, 8, 6, 3, 2),
-    "3x3-128": (16, 16, 5, 3, 1),
-    "3x3-256": (8, 16, 4, 3, 1),
-    "1x1-1024-256": (16, 8, 4, 1, 1),
-    "3x3-512": (16, 8, 3, 3, 1),
+    "stem": (3, 8, 12, 7, 2, 1),
+    "3x3-64": (8, 8, 6, 3, 1, 1),
+    "1x1-64-256": (8, 16, 5, 1, 1, 1),
+    "3x3-128-half": (8, 8, 6, 3, 2, 1),
+    "3x3-128": (16, 16, 5, 3, 1, 1),
+    "3x3-256": (8, 16, 4, 3, 1, 1),
+    "1x1-1024-256": (16, 8, 4, 1, 1, 1),
+    "3x3-512": (16, 8, 3, 3, 1, 1),
+    "depthwise": (8, 8, 6, 3, 1, 8),
 }
+OTHERS = (("bfloat16", False), ("float32", True), ("float16", True))  # and whether channels last
 
 
 def convolutions(tiny: bool) -> list[Row]:
-    """ResNet's convolutions, channels last and, for two layers, channels first."""
+    """The convolutions, channels last; some of them channels first and in other dtypes."""
     batch = 2 if tiny else 128
-    found = []
-    for kind in ("tf32", "bfloat16"):
-        for last in (True, False):
-            for layer, sizes in (TINY if tiny else LAYERS).items():
-                if last or layer in ("3x3-64", "3x3-256"):
-                    found += layer_rows(layer, sizes, batch, kind, last)
-    return found
+    layers = TINY if tiny else LAYERS
+    wanted = [(layer, kind, True) for kind in ("tf32", "bfloat16") for layer in layers]
+    wanted += [(layer, "tf32", False) for layer in ("3x3-64", "3x3-256")]
+    wanted += [("3x3-64", kind, last) for kind, last in OTHERS]
+    return [
+        row
+        for layer, kind, last in wanted
+        for row in layer_rows(layer, layers[layer], batch, kind, last)
+    ]
 
 
 def layer_rows(layer: str, sizes: tuple[int, ...], batch: int, kind: str, last: bool) -> list[Row]:
     """The three passes of a convolution."""
-    inside, outside, size, kernel, stride = sizes
+    inside, outside, size, kernel, stride, groups = sizes
     dtype, precision, tolerance = KINDS[kind]
     out = (size - 1) // stride + 1
-    x, weight = (batch, inside, size, size), (outside, inside, kernel, kernel)
+    x, weight = (batch, inside, size, size), (outside, inside // groups, kernel, kernel)
 
     def convolution(lib: Library, x: Any, weight: Any) -> Any:
-        return lib.F.conv2d(x, weight, stride=stride, padding=kernel // 2)
+        return lib.F.conv2d(x, weight, stride=stride, padding=kernel // 2, groups=groups)
 
-    moved = batch * (inside * size**2 + outside * out**2) + outside * inside * kernel**2
+    moved = batch * (inside * size**2 + outside * out**2) + prod(weight)
+    shown = f"{kernel}x{kernel} convolution of {inside} to {outside} channels at {size}x{size}"
+    shown += f", stride {stride}" * (stride > 1) + f", {groups} groups" * (groups > 1)
+    layout = "last" if last else "first"
     rows = []
     for name, (words, of) in PASSES.items():
         given: dict[str, Any] = {"dtype": dtype, "last": last}
@@ -132,13 +142,11 @@ def layer_rows(layer: str, sizes: tuple[int, ...], batch: int, kind: str, last: 
         )
         rows.append(
             Row(
-                f"conv-{layer}-{name}-{kind}-{'last' if last else 'first'}",
-                f"{kernel}x{kernel} convolution of {inside} to {outside} channels at {size}x{size}"
-                f"{f', stride {stride}' * (stride > 1)}, batch {batch}, {kind}, channels "
-                f"{'last' if last else 'first'}{words}",
+                f"conv-{layer}-{name}-{kind}-{layout}",
+                f"{shown}, batch {batch}, {kind}, channels {layout}{words}",
                 make,
                 bytes=dtype_size(dtype) * moved,
-                flops=2 * batch * out**2 * outside * inside * kernel**2,
+                flops=2 * batch * out**2 * prod(weight),
                 ceiling=kind,
                 ratio=HALF,
                 precision=precision,
