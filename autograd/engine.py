@@ -522,6 +522,7 @@ class Cast(Gate):
 
     needs: ClassVar = {"x": ""}
     pointwise: ClassVar = True
+    passes: ClassVar = True
     quiet: ClassVar = "always"
     cuda: ClassVar = "x"
 

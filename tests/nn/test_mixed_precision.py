@@ -10,6 +10,7 @@ from tapegrad import nn, optim
 from tapegrad.nn import functional as F
 
 EPOCHS, BATCH = 8, 64
+MOST = 38  # launches in a step of an MLP of three layers
 
 
 @pytest.fixture
@@ -68,3 +69,30 @@ def test_lenet_learns_in_bfloat16_as_in_float32(digits):
     assert (single, half) == (tg.float32, tg.bfloat16)
     assert expected[-1] < 0.15 * expected[0]
     np.testing.assert_allclose(found, expected, rtol=0.01)
+
+
+def test_a_step_on_a_gpu_never_waits_and_is_few_launches(recording):
+    """A cast of each parameter there and back, and what the scaler adds, to the step in float32."""
+    tg.manual_seed(0)
+    model = nn.Sequential(
+        *(nn.Linear(20, 16), nn.ReLU()), *(nn.Linear(16, 12), nn.ReLU()), nn.Linear(12, 5)
+    ).to("cuda")
+    optimizer, scaler = optim.Adam(model.parameters(), lr=1e-2), tg.amp.GradScaler()
+    x, target = tg.randn(32, 20, device="cuda"), tg.randint(5, (32,), device="cuda")
+    losses = []
+    for _ in range(4):
+        recording.clear()
+        optimizer.zero_grad()
+        with tg.autocast("cuda"):
+            scores = model(x)
+            loss = F.cross_entropy(scores, target)
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        waits, launches = list(recording.synchronisations), list(recording.launches)
+        losses.append(loss.item())
+    assert scores.dtype == tg.float16
+    assert waits == []
+    assert "copy" not in launches  # a leaf takes the gradient that was cast for it
+    assert len(launches) <= MOST, launches
+    assert losses[-1] < losses[0]
