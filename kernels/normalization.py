@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from .cuda import normalization as on_gpu
+from .cuda.channels import Moving
 
 Array = Any
 Dims = tuple[int, ...]
@@ -41,11 +42,20 @@ def total(xp: Any, dims: Dims, x: Array, y: Array | None = None) -> Array:
 
 
 def normalize(
-    xp: Any, x: Array, weight: Array | None, bias: Array | None, dims: Dims, eps: float
+    xp: Any,
+    x: Array,
+    weight: Array | None,
+    bias: Array | None,
+    dims: Dims,
+    eps: float,
+    moving: Moving | None = None,
 ) -> tuple[Array, Array, Array, Array]:
-    """(x - mean) / sqrt(var + eps) * weight + bias; and mean, rest and biased variance."""
+    """(x - mean) / sqrt(var + eps) * weight + bias; and mean, rest and biased variance.
+
+    On a GPU the statistics of a batch may move running ones in the same launch.
+    """
     if xp is not np:
-        return on_gpu.normalize(xp, x, weight, bias, dims, eps)
+        return on_gpu.normalize(xp, x, weight, bias, dims, eps, moving)
     dtype = x.dtype
     x, weight, bias = map(_wide, (x, weight, bias))
     count = math.prod(x.shape[d] for d in dims)

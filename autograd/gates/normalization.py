@@ -28,14 +28,27 @@ def _mean(x: Any, dims: Dims) -> Any:
 
 
 class Normalize(Gate):
-    """(x - mean) / sqrt(var + eps) * weight + bias, mean and variance over `dims`."""
+    """(x - mean) / sqrt(var + eps) * weight + bias, mean and variance over `dims`.
+
+    `moving` are running statistics that a GPU moves in the same launch.
+    """
 
     needs: ClassVar = {"x": "x weight extra", "weight": "x weight extra", "bias": ""}
     quiet: ClassVar = "always"
     fresh: ClassVar = True
 
-    def forward(self, xp: Any, x: Any, weight: Any, bias: Any, *, dims: Dims, eps: float) -> Any:
-        return normalization.normalize(xp, x, weight, bias, dims, eps)
+    def forward(
+        self,
+        xp: Any,
+        x: Any,
+        weight: Any,
+        bias: Any,
+        *,
+        dims: Dims,
+        eps: float,
+        moving: normalization.Moving | None = None,
+    ) -> Any:
+        return normalization.normalize(xp, x, weight, bias, dims, eps, moving)
 
     def backward(
         self,
@@ -48,6 +61,7 @@ class Normalize(Gate):
         *,
         dims: Dims,
         eps: float,
+        moving: normalization.Moving | None = None,
     ) -> Any:
         wants_x, wants_weight, wants_bias = node.inputs
         if x is None:

@@ -28,6 +28,24 @@ struct Part {
         : begin(blockIdx.y * given.chunk), end(begin + given.chunk < all ? begin + given.chunk : all) {}
 };
 
+// Running statistics, any of which may be missing, that a batch moves and is counted in.
+template <class T> struct Moving {
+    T* mean;
+    T* var;
+    long long* batches;
+    double momentum, unbiased;
+
+    // `share` is the momentum, divided by how many batches `batch_mean` and `batch_var` are sums of.
+    __device__ __forceinline__ void move(long long c, Compute<T> batch_mean, Compute<T> batch_var,
+                                         Compute<T> share) const {
+        using C = Compute<T>;
+        const C kept = (C)(1 - momentum);
+        if (mean) mean[c] = store<T>(load(mean[c]) * kept + batch_mean * share);
+        if (var) var[c] = store<T>(load(var[c]) * kept + batch_var * (share * (C)unbiased));
+        if (c == 0 && batches) ++*batches;
+    }
+};
+
 // visit(batch's row, its first pack, the number of its statistics) for a block's part of a channel.
 template <class T, int PACKS, class Visit>
 __device__ __forceinline__ void each_tile(const T* x, const Channels& given, Visit visit) {
@@ -48,8 +66,10 @@ template <class T, int PACKS>
 __global__ void __launch_bounds__(512, 1)
     channel_statistics_planes(const T* x, const T* weight, const T* bias, T* out, Compute<T>* mean,
                               Compute<T>* rest, Compute<T>* var, Statistics<Compute<T>>* parts,
-                              Channels given) {
+                              T* running_mean, T* running_var, long long* batches, double momentum,
+                              double unbiased, Channels given) {
     using C = Compute<T>;
+    const Moving<T> running{running_mean, running_var, batches, momentum, unbiased};
     const long long c = blockIdx.x;
     const int thread = threadIdx.x + blockDim.x * threadIdx.y, threads = blockDim.x * blockDim.y;
     Batch<T, PACKS> batch;
@@ -73,6 +93,7 @@ __global__ void __launch_bounds__(512, 1)
     const auto normal = given.stage == SETTLED
                             ? normal_at(mean, rest, var, c, (C)given.eps)
                             : settle(all, (C)given.eps, mean, rest, var, c, writes);
+    if (writes) running.move(c, mean[c] + rest[c], var[c], (C)momentum);
     const C scale = weight ? load(weight[c]) : C(1), shift = bias ? load(bias[c]) : C(0);
     each_tile<T, PACKS>(x, given, [&](const Row<const T>& row, long long first, long long at,
                                       long long) {
@@ -166,8 +187,11 @@ template <class T, int V>
 __global__ void __launch_bounds__(256, 1)
     channel_statistics_columns(const T* x, const T* weight, const T* bias, T* out, Compute<T>* mean,
                                Compute<T>* rest, Compute<T>* var,
-                               Statistics<Compute<T>>* parts, Channels given) {
+                               Statistics<Compute<T>>* parts, T* running_mean, T* running_var,
+                               long long* batches, double momentum, double unbiased,
+                               Channels given) {
     using C = Compute<T>;
+    const Moving<T> running{running_mean, running_var, batches, momentum, unbiased};
     const Stretch<V> mine(given);
     const Part part(given, given.outer);
     const long long end = mine.is_there ? part.end : 0;
@@ -207,9 +231,11 @@ __global__ void __launch_bounds__(256, 1)
 #pragma unroll
     for (int i = 0; i < V; i++) {
         const bool writes = threadIdx.y == 0 && blockIdx.y == 0;
+        const long long c = mine.c + i;
         normal[i] = given.stage == SETTLED
-                        ? normal_at(mean, rest, var, mine.c + i, (C)given.eps)
-                        : settle(all[i], (C)given.eps, mean, rest, var, mine.c + i, writes);
+                        ? normal_at(mean, rest, var, c, (C)given.eps)
+                        : settle(all[i], (C)given.eps, mean, rest, var, c, writes);
+        if (writes) running.move(c, mean[c] + rest[c], var[c], (C)momentum);
         scale[i] = weight ? load(weight[mine.c + i]) : C(1);
         shift[i] = bias ? load(bias[mine.c + i]) : C(0);
     }
@@ -353,15 +379,10 @@ __global__ void __launch_bounds__(256)
                     double unbiased, long long outer, long long channels) {
     using C = Compute<T>;
     const long long c = (long long)blockIdx.x * blockDim.x + threadIdx.x;
-    if (c == 0 && batches) ++*batches;
     if (c >= channels) return;
     Two<C> sums{};
     for (long long i = c; i < outer * channels; i += channels)
         sums = sums + Two<C>{mean[i] + rest[i], var[i]};
-    const C kept = (C)(1 - momentum), share = (C)momentum / (C)outer;
-    if (running_mean)
-        running_mean[c] = store<T>(load(running_mean[c]) * kept + sums.first * share);
-    if (running_var)
-        running_var[c] =
-            store<T>(load(running_var[c]) * kept + sums.second * (share * (C)unbiased));
+    const Moving<T> running{running_mean, running_var, batches, momentum, unbiased};
+    running.move(c, sums.first, sums.second, (C)momentum / (C)outer);
 }

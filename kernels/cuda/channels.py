@@ -7,6 +7,7 @@ fixed order, or a third where they are many; one of few is done in one launch.
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 import functools
 import math
 from collections.abc import Iterator, Sequence
@@ -28,6 +29,7 @@ _WHOLE, _GATHER, _APPLY, _SETTLED = range(4)
 _WANTED_BLOCKS = 1024
 _MOST_CHUNKS = 512
 _MOST_SHARED = 64  # chunks that every block puts together by itself
+_STATISTICS = (*(c_void_p,) * 11, c_double, c_double)
 _TOTAL_BLOCK = (8, 32, 1)  # threads along channels and along chunks
 _LEAST_ELEMENTS = 16384  # of a channel that a block gets, if there are so many
 
@@ -52,6 +54,39 @@ class Spread(NamedTuple):
 
 
 _OF_CHANNELS = Spread(0, 1)
+
+
+@dataclasses.dataclass
+class Moving:
+    """Running statistics that a batch norm is to move, once: computed anew, it moves nothing.
+
+    Attributes:
+        mean, var: contiguous, C numbers each of the dtype of the input, or None.
+        batches: a number in int64 that becomes greater by 1, or None.
+        momentum: the weight of the batch.
+        unbiased: by what to multiply the variance of the batch.
+    """
+
+    mean: Array | None
+    var: Array | None
+    batches: Array | None
+    momentum: float
+    unbiased: float
+    done: bool = False
+
+    def __repr__(self) -> str:
+        return "running statistics"
+
+    def take(self) -> tuple[Any, ...]:
+        """What a kernel takes of it; nothing the second time."""
+        if self.done:
+            return _STILL
+        self.done = True
+        pointers = map(rows.address, (self.mean, self.var, self.batches))
+        return (*pointers, self.momentum, self.unbiased)
+
+
+_STILL = (0, 0, 0, 0.0, 0.0)  # where nothing is to be moved
 
 
 class Plan(NamedTuple):
@@ -108,7 +143,12 @@ def _chunk(parts: int, blocks: int, most: int) -> int:
 
 
 def normalize(
-    xp: Any, x: Array, weight: Array | None, bias: Array | None, eps: float
+    xp: Any,
+    x: Array,
+    weight: Array | None,
+    bias: Array | None,
+    eps: float,
+    moving: Moving | None = None,
 ) -> tuple[Array, Array, Array, Array]:
     """(x - mean) / sqrt(var + eps) * weight + bias with statistics over all but dimension 1.
 
@@ -117,6 +157,7 @@ def normalize(
         x: floating, (N, C, ...) of any strides.
         weight, bias: C numbers of the dtype of `x`, or None.
         eps: added to the variance.
+        moving: what the statistics move, in the same launch; not where `x` is empty.
 
     Returns:
         The result, and mean, rest and biased variance of shape (1, C, 1, ...).
@@ -142,7 +183,8 @@ def normalize(
         if stage == _SETTLED:
             settle = _settle(wide, seen.n, shared.grid[1])
             settle(*map(pointer, (parts, mean, rest, var)))
-        _launch("statistics", x.dtype, shared, sizes, _OF_CHANNELS, eps, stage)(*given)
+        moved = _STILL if moving is None or stage == _GATHER else moving.take()
+        _launch("statistics", x.dtype, shared, sizes, _OF_CHANNELS, eps, stage)(*given, *moved)
     return out, mean, rest, var
 
 
@@ -278,7 +320,7 @@ def _launch(
     return _kernel(what, shared.kind, FLOATS[dtype], shared.number).prepare(
         shared.grid,
         shared.block,
-        varying=(c_void_p,) * (8 if what == "statistics" else 10),
+        varying=_STATISTICS if what == "statistics" else (c_void_p,) * 10,
         constant=(given,),
     )
 

@@ -74,7 +74,13 @@ def seen_as_rows(shape: Dims, dims: Dims, spread: Dims | None) -> Rows | None:
 
 
 def normalize(
-    xp: Any, x: Array, weight: Array | None, bias: Array | None, dims: Dims, eps: float
+    xp: Any,
+    x: Array,
+    weight: Array | None,
+    bias: Array | None,
+    dims: Dims,
+    eps: float,
+    moving: channels.Moving | None = None,
 ) -> tuple[Array, Array, Array, Array]:
     """(x - mean) / sqrt(var + eps) * weight + bias; and mean, rest and biased variance.
 
@@ -84,10 +90,11 @@ def normalize(
         weight, bias: of the dtype of `x`, broadcasting to it; or None.
         dims: the dimensions that share a mean: the last ones, or all but the second.
         eps: added to the variance.
+        moving: running statistics that those of a batch move.
     """
     seen = seen_as_rows(x.shape, dims, _spread_of(weight, bias))
     if seen is None:
-        return channels.normalize(xp, x, weight, bias, eps)
+        return channels.normalize(xp, x, weight, bias, eps, moving)
     wide, kept = rows.wide(x.dtype), _kept(x.shape, dims)
     mean, rest, var = (xp.empty(kept, wide) for _ in range(3))
     last = groups.seen_as_groups(x.shape, x.strides, x.itemsize, dims)

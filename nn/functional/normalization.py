@@ -30,7 +30,7 @@ from tapegrad.autograd.operations.arguments import (
     same_dtype,
 )
 from tapegrad.autograd.versions import mark_written
-from tapegrad.kernels.cuda.channels import track
+from tapegrad.kernels.cuda.channels import Moving, track
 
 from .arguments import float_tensor
 from .padding import pad
@@ -108,9 +108,14 @@ def counted_batch_norm(
     _several("batch_norm", count, input)
     shape = _flat(data.shape)
     dims = tuple(i for i in range(len(shape)) if i != 1)
-    out, *found = _normalized(input, shape, dims, (1, -1, 1)[: len(shape)], weight, bias, eps)
+    spread, running = (1, -1, 1)[: len(shape)], (running_mean, running_var)
     unbiased = count / (count - 1) if count > 1 else 1.0
-    _track((running_mean, running_var), found, momentum, unbiased, batches)
+    moving = _moving(input, (weight, bias), running, batches, momentum, unbiased)
+    out, *found = _normalized(input, shape, dims, spread, weight, bias, eps, moving)
+    if moving is not None and moving.done:
+        _mark(*running, batches)
+    else:
+        _track(running, found, momentum, unbiased, batches)
     return out
 
 
@@ -284,6 +289,7 @@ def _normalized(
     weight: Any,
     bias: Any,
     eps: float,
+    moving: Moving | None = None,
 ) -> tuple[Any, Any, Any, Any]:
     """`input` normalised in another shape, weight and bias in `spread`; mean, rest and variance."""
     x, weight, bias = _alike(input, weight, bias)
@@ -292,9 +298,8 @@ def _normalized(
             array_of(bias if weight is None else weight).size if n < 0 else n for n in spread
         )
     weight, bias = (v if v is None else reshape(v, shape=spread) for v in (weight, bias))
-    out, mean, rest, var = gates.normalize(
-        reshape(x, shape=shape), weight, bias, dims=dims, eps=eps
-    )
+    params = {"dims": dims, "eps": eps} | ({} if moving is None else {"moving": moving})
+    out, mean, rest, var = gates.normalize(reshape(x, shape=shape), weight, bias, **params)
     return _as_before(out, input), mean, rest, var
 
 
@@ -343,6 +348,30 @@ def _with_known(
     return out.to(input.dtype)
 
 
+def _moving(
+    input: Any, scales: Any, running: Any, batches: Any, momentum: float, unbiased: float
+) -> Moving | None:
+    """Running statistics that can be moved as a batch is normalised: on a GPU, of one dtype."""
+    if module_of(input._data) is np or running == (None, None):
+        return None
+    arrays = [None if part is None else part._data for part in running]
+    given = [part._data for part in (input, *scales) if part is not None]
+    if any(
+        part is not None and (part.dtype != given[-1].dtype or not part.flags.c_contiguous)
+        for part in (*arrays, *given[1:])
+    ):
+        return None
+    count = None if batches is None else batches._data
+    return Moving(*arrays, count, momentum, unbiased)
+
+
+def _mark(*tensors: Any) -> None:
+    """Say of tensors, where there are any, that they were written into."""
+    for tensor in tensors:
+        if tensor is not None:
+            mark_written(tensor)
+
+
 def _track(running: Any, found: Any, momentum: float, factor: float, batches: Any = None) -> None:
     """Running mean and variance moved, in place, towards those of a batch.
 
@@ -359,9 +388,7 @@ def _track(running: Any, found: Any, momentum: float, factor: float, batches: An
     if xp is not np and all(part is None or part.flags.c_contiguous for part in moving):
         counting = None if batches is None else batches._data
         track(xp, moving, [part._data for part in found], momentum, factor, counting)
-        for part in (*running, batches):
-            if part is not None:
-                mark_written(part)
+        _mark(*running, batches)
         return
     if batches is not None:
         batches.add_(1)
