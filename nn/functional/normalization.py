@@ -354,15 +354,14 @@ def _moving(
     """Running statistics that can be moved as a batch is normalised: on a GPU, of one dtype."""
     if module_of(input._data) is np or running == (None, None):
         return None
-    arrays = [None if part is None else part._data for part in running]
+    mean, var, count = (None if part is None else part._data for part in (*running, batches))
     given = [part._data for part in (input, *scales) if part is not None]
     if any(
         part is not None and (part.dtype != given[-1].dtype or not part.flags.c_contiguous)
-        for part in (*arrays, *given[1:])
+        for part in (mean, var, *given[1:])
     ):
         return None
-    count = None if batches is None else batches._data
-    return Moving(*arrays, count, momentum, unbiased)
+    return Moving(mean, var, count, momentum, unbiased)
 
 
 def _mark(*tensors: Any) -> None:
