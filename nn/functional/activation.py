@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 from tapegrad.autograd import Tensor
@@ -13,7 +12,7 @@ from tapegrad.autograd.errors import ArgumentError, ShapeError
 from tapegrad.autograd.gates import activation as gates
 from tapegrad.autograd.operations.arguments import check_tensor, normalize_dim, numpy_names
 
-from .arguments import computed, float_tensor
+from .arguments import computed, float_tensor, warn
 
 __all__ = [
     "gelu",
@@ -155,7 +154,7 @@ def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
     >>> F.softmax(tg.tensor([1e4, 1e4, -1e4]), dim=0).tolist()
     [0.5, 0.5, 0.0]
     """
-    return ops.softmax(input, _chosen("softmax", input, dim, _stacklevel), dtype)
+    return ops.softmax(input, _chosen("softmax", input, dim), dtype)
 
 
 @numpy_names
@@ -167,7 +166,7 @@ def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
     >>> F.softmin(tg.tensor([1e4, 1e4, -1e4]), dim=0).tolist()
     [0.0, 0.0, 1.0]
     """
-    dim = _chosen("softmin", check_tensor("softmin", input), dim, _stacklevel)
+    dim = _chosen("softmin", check_tensor("softmin", input), dim)
     return ops.softmax(-input, normalize_dim("softmin", dim, input.ndim), dtype)
 
 
@@ -182,14 +181,14 @@ def log_softmax(
     >>> F.log_softmax(tg.tensor([1e4, 0.0]), dim=0).tolist()
     [0.0, -10000.0]
     """
-    return ops.log_softmax(input, _chosen("log_softmax", input, dim, _stacklevel), dtype)
+    return ops.log_softmax(input, _chosen("log_softmax", input, dim), dtype)
 
 
-def _chosen(name: str, input: Any, dim: int | None, stacklevel: int) -> int:
+def _chosen(name: str, input: Any, dim: int | None) -> int:
     """The dimension that PyTorch takes when told none."""
     if dim is not None:
         return dim
-    warnings.warn(f"{name}: name a dimension, the choice without one is historic", stacklevel=3)
+    warn(f"{name}: name a dimension, the choice without one is historic")
     return 0 if input.ndim in (0, 1, 3) else 1
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +25,14 @@ def float_tensor(name: str, value: Any) -> Any:
 def computed(name: str, input: Any, inplace: bool, compute: Callable[[Any], Any]) -> Any:
     """`compute(input)`; with `inplace`, `input` then holds it, by the rules of writing in place."""
     return input._write(name, lambda: compute(input)) if inplace else compute(input)
+
+
+def warn(message: str) -> None:
+    """Warn, and point at the line outside of this package that the call came from."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("tapegrad."):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, stacklevel=level)
 
 
 def check_probability(name: str, p: float) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from tapegrad.autograd.engine import describe
 from tapegrad.autograd.errors import ArgumentError
 from tapegrad.autograd.operations import mean, sum
 from tapegrad.autograd.operations.arguments import check_tensor
+
+from .arguments import warn
 
 REDUCTIONS = ("none", "mean", "sum")
 
@@ -31,10 +32,9 @@ def check_same_shape(name: str, input: Any, target: Any) -> None:
     """Warn where broadcasting is likely to be a mistake, (N, 1) against (N,) above all."""
     ours, theirs = check_tensor(name, input).shape, check_tensor(name, target).shape
     if ours != theirs:
-        warnings.warn(
+        warn(
             f"{name}: the input's shape {tuple(ours)} and the target's {tuple(theirs)} differ and "
-            "are broadcast; this is rarely meant",
-            stacklevel=3,
+            "are broadcast; this is rarely meant"
         )
 
 

@@ -306,8 +306,9 @@ def test_activations_refuse_integers():
 
 
 def test_softmax_without_a_dimension_warns_and_takes_pytorchs():
-    with pytest.warns(UserWarning, match="name a dimension"):
+    with pytest.warns(UserWarning, match="name a dimension") as warned:
         assert F.softmax(tg.zeros(1, 2)).tolist() == [[0.5, 0.5]]
+    assert warned[0].filename == __file__
 
 
 # Random activations

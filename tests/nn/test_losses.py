@@ -136,8 +136,9 @@ def test_squared_and_absolute_error():
 
 @pytest.mark.parametrize("loss", [F.mse_loss, F.l1_loss])
 def test_broadcasting_a_target_warns(loss):
-    with pytest.warns(UserWarning, match=r"\(3, 1\) and the target's \(3,\) differ"):
+    with pytest.warns(UserWarning, match=r"\(3, 1\) and the target's \(3,\) differ") as warned:
         loss(tg.ones(3, 1), tg.ones(3))
+    assert warned[0].filename == __file__
 
 
 def test_binary_cross_entropy_by_hand():
