@@ -5,6 +5,7 @@ Layers are in `tapegrad.nn`, optimizers in `tapegrad.optim`, batches in `tapegra
 """
 
 from tapegrad import amp, autograd, cuda, data, linalg, nn, optim
+from tapegrad.amp import GradScaler
 from tapegrad.autograd import (
     Generator,
     ShapeError,
@@ -111,6 +112,7 @@ __version__ = "0.1.0"
 __all__ = [
     *operations.__all__,
     "Generator",
+    "GradScaler",
     "ShapeError",
     "Tape",
     "Tensor",
