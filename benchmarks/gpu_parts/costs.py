@@ -125,7 +125,7 @@ def peaks(bench: "Bench", row: Row) -> dict[str, int]:
     set_precision(bench.libraries, row.precision)
     found = {}
     for name, lib in bench.libraries.items():
-        if name == THEIRS:
+        if name == THEIRS and bench.device == "cuda":
             lib.ops.backends.cudnn.benchmark = False  # whose trials take memory too
         run = row.make(with_autocast(lib) if row.autocast else lib)
         found[name] = device_peak(lib, run) if bench.device == "cuda" else peak.added(run)

@@ -67,7 +67,8 @@ def pytorch(device: str) -> Library:
     lib.ops, lib.F = torch, torch.nn.functional
     lib.fused = lambda function: function
     lib.fused_optimizer = {"fused": True}
-    torch.backends.cudnn.benchmark = True
+    if device == "cuda":
+        torch.backends.cudnn.benchmark = True
     return extended(lib, device)
 
 
@@ -110,10 +111,10 @@ def set_precision(libraries: dict[str, Library], precision: str) -> None:
     allowed = precision != "highest"
     for name, lib in libraries.items():
         lib.ops.set_float32_matmul_precision(precision)
-        if name == THEIRS:
-            lib.ops.backends.cudnn.allow_tf32 = allowed
-        else:
+        if name != THEIRS:
             lib.ops.cuda.allow_tf32_convolution(allowed)
+        elif lib.device == "cuda":
+            lib.ops.backends.cudnn.allow_tf32 = allowed
 
 
 def with_autocast(lib: Library) -> Library:
