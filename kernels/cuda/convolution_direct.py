@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Iterator
 from ctypes import c_bool, c_int, c_longlong, c_void_p
-from typing import Any
 
 import numpy as np
 
 from . import images
 from .compiling import source
 from .convolution_windows import MOST, WEIGHT_GRADIENT, Shapes, Window, windows
-from .launching import Kernel, Launch, pointer
-from .rows import FLOATS, address
+from .launching import Kernel, Launch
+from .rows import FLOATS
 
-Array = Any
 Ints = tuple[int, ...]
 
 _FILENAME = "convolution_direct.cu"
@@ -35,23 +32,14 @@ def is_depthwise(filters: Ints, window: Window) -> bool:
     return filters[0] == window.groups and filters[1] == 1
 
 
-def walk(
-    what: str, packed: bool, x: Array, w: Array, bias: Array | None, y: Array, window: Window,
-    relu: bool,
-) -> None:  # fmt: skip
-    """Write y, from images x of the channels that are summed, and filters.
-
-    `packed` means that packs of channels lie side by side in x, and in filters that are depthwise.
-    """
-    shapes = x.shape, x.strides, w.shape, w.strides, y.shape, y.strides
-    launch = _launch(what, x.dtype, packed, shapes, window, relu)
-    launch(pointer(x), pointer(w), address(bias), pointer(y))
-
-
-@functools.lru_cache(maxsize=4096)
-def _launch(
+def launch(
     what: str, dtype: np.dtype, packed: bool, shapes: Shapes, window: Window, relu: bool
 ) -> Launch:
+    """What writes a convolution, or a data gradient, from images, filters and a bias or 0.
+
+    `packed` means that packs of channels lie side by side in images, and in filters that are
+    depthwise.
+    """
     given = windows(what, dtype.itemsize, shapes, window, relu)
     width = 16 // dtype.itemsize if packed else 1
     last = given.out_channel == 1
@@ -76,13 +64,13 @@ def weight_launch(dtype: np.dtype, shapes: Shapes, window: Window) -> tuple[int,
     parts = -(-places // length)
     if chunks * parts > MOST or length > MOST:
         raise ValueError(f"convolution on a GPU: {places} places are too many")
-    launch = _kernel("weight_gradient_directly", dtype).prepare(
+    made = _kernel("weight_gradient_directly", dtype).prepare(
         (chunks * parts, 1, 1),
         (width, images.THREADS // width, 1),
         varying=(c_void_p,) * 3,
         constant=(given, c_int(length)),
     )
-    return parts, launch
+    return parts, made
 
 
 def _kernel(what: str, dtype: np.dtype, *numbers: int) -> Kernel:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from tapegrad.kernels.precision import tf32_convolution_allowed
 from tapegrad.kernels.strides import channels_last_order, fills
 
@@ -28,11 +30,15 @@ def are_all(filters: Ints, window: Window) -> bool:
     )
 
 
-def has_rows(array: Array) -> bool:
-    """Whether (N, C, *size) is a matrix, a row for each place, without a copy."""
-    order = channels_last_order(array.ndim)
-    whole = fills(array.shape, array.strides, order, array.itemsize)
-    return array.dtype in blas.TYPES and array.size > 0 and whole
+def have_rows(dtype: np.dtype, *arrays: tuple[Ints, Ints, bool]) -> bool:
+    """Whether arrays (N, C, *size) are matrices, a row for each place, without a copy.
+
+    Of each are given its shape, strides, and whether it is aligned.
+    """
+    return dtype in blas.TYPES and all(
+        math.prod(shape) and fills(shape, strides, channels_last_order(len(shape)), dtype.itemsize)
+        for shape, strides, _ in arrays
+    )
 
 
 def convolve(xp: Any, x: Array, w: Array, bias: Array | None, relu: bool) -> Array:

@@ -98,14 +98,14 @@ def test_a_convolution_takes_the_tile_that_is_fastest(gpu):
     window = (1, 1), (1, 1), (1, 1), 1
     sizes = {"128, 128": 3.0, "128, 64": 1.0, "64, 64": 2.0}
     times = {f"convolve<Tensor<float16, {tile}, true>, 8>": t for tile, t in sizes.items()}
-    on_gpu._launch.cache_clear()
+    on_gpu._plan.cache_clear()
     log = []
     backend = Timed("a GPU", log, times)
     with use_backend(RecordingBackend(backend, log)):
         for _ in range(2):
             log.clear()
             y = convolution.convolve(gpu, x, w, None, *window)
-    on_gpu._launch.cache_clear()
+    on_gpu._plan.cache_clear()
     assert backend.timings == 9
     assert log == ["convolve<Tensor<float16, 128, 64, true>, 8>"]
     exact = convolution.convolve(np, x.get(), w.get(), None, *window)

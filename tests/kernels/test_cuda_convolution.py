@@ -7,6 +7,7 @@ from recording import record
 from tapegrad.autograd.arrays import bfloat16
 from tapegrad.kernels import convolution, precision
 from tapegrad.kernels.cuda import convolution as on_gpu
+from tapegrad.kernels.cuda import convolution_tiles as tiles
 from tapegrad.kernels.cuda import launching
 from tapegrad.kernels.cuda.convolution_windows import Window
 from tapegrad.kernels.cuda.launching import use_backend
@@ -130,7 +131,7 @@ def test_large_tiles(emulated, monkeypatch, request, kind):
     dtype = np.dtype("float32" if kind == "tf32" else kind)
     if kind == "tf32":
         request.getfixturevalue("tf32")
-    monkeypatch.setattr(on_gpu, "_ENOUGH_BLOCKS", 1)
+    monkeypatch.setattr(tiles, "ENOUGH_BLOCKS", 1)
     forget_plans()
     case = ((13, 11), (3, 3), ONE, (1, 1), ONE, 1)
     names = set()
@@ -158,7 +159,7 @@ def hopper(emulated, monkeypatch):
         current.arch = "sm_90a"
     elif current.architecture() != "sm_90a":
         pytest.skip("the GPU is no Hopper")
-    monkeypatch.setattr(on_gpu, "_ENOUGH_BLOCKS", 1)
+    monkeypatch.setattr(tiles, "ENOUGH_BLOCKS", 1)
     forget_plans()
     yield emulated
     forget_plans()
@@ -193,12 +194,13 @@ def test_every_tile_of_warpgroups(hopper, images, channels, filters, tiles):
 
 
 def forget_plans():
-    on_gpu._launch.cache_clear()
-    on_gpu._weight_launch.cache_clear()
+    on_gpu._plan.cache_clear()
+    on_gpu._weight_plan.cache_clear()
 
 
 def test_planes_are_converted_where_there_is_much_to_do(emulated, monkeypatch):
     monkeypatch.setattr(on_gpu, "_MANY", 1)
+    forget_plans()
     with record() as seen:
         check(emulated, *operands(PLAIN, np.float16, 2, 16, 24), PLAIN[2:])
     assert sum("Tensor<float16" in name and name.endswith(", 8>") for name in seen.launches) == 3
@@ -247,7 +249,7 @@ def test_many_groups_of_every_dtype(emulated, dtype):
 
 @pytest.mark.parametrize("channels", [3, 8])
 def test_a_gradient_to_filters_in_many_parts(emulated, monkeypatch, channels):
-    monkeypatch.setattr(on_gpu, "_LEAST_PLACES", 11)
+    monkeypatch.setattr(tiles, "LEAST_PLACES", 11)
     forget_plans()
     for last in (False, True):
         check(emulated, *operands(PLAIN, np.float32, 3, channels, 4), PLAIN[2:], last)
@@ -332,9 +334,9 @@ def test_a_plan_is_made_once(gpu, emulated):
     x, w, bias = map(emulated.asarray, operands(PLAIN, np.float32))
     for _ in range(2):
         convolution.convolve(emulated, x, w, bias, *PLAIN[2:])
-    before = on_gpu._launch.cache_info()
+    before = on_gpu._plan.cache_info()
     with record() as seen:
         convolution.convolve(emulated, x, w, bias, *PLAIN[2:])
-    after = on_gpu._launch.cache_info()
+    after = on_gpu._plan.cache_info()
     assert (after.misses, after.hits) == (before.misses, before.hits + 1)
     assert seen.launches == ["convolve<Fma<float, 64, 64, true>, 1>"]

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tapegrad.kernels.cuda import compiling, convolution, disassembly
+from tapegrad.kernels.cuda import compiling, convolution_tiles, disassembly
 from tapegrad.kernels.cuda.compiling import ARCHITECTURES, compiled, expand
 from tapegrad.kernels.cuda.disassembly import opcodes
 from tapegrad.kernels.cuda.inventory import together
@@ -39,7 +39,7 @@ def tools():
 @pytest.fixture(scope="module")
 def convolutions():
     """What stands how often in every kernel of convolution, by the architecture and its name."""
-    groups = together(convolution.variants())
+    groups = together(convolution_tiles.variants())
     return {
         (arch, name): found
         for arch, group in itertools.product(ARCHITECTURES, groups)
@@ -93,7 +93,7 @@ def test_products_of_warpgroups_do_not_wait_for_one_another():
     """The compiler says so where it has to make them wait."""
     logs = [
         compiled(group[0].text, [kernel.name for kernel in group], "sm_90a", group[0].filename).log
-        for group in together(convolution.variants())
+        for group in together(convolution_tiles.variants())
     ]
     assert not [line for log in logs for line in log.splitlines() if "serialized" in line]
 
