@@ -5,6 +5,7 @@ Kernels here hold whole fragments: they read matrices from shared memory, as ker
 """
 
 import shutil
+from ctypes import c_void_p
 
 import ml_dtypes
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 
 from tapegrad.kernels.cuda import compiling
 from tapegrad.kernels.cuda.compiling import ARCHITECTURES, compiled, expand
+from tapegrad.kernels.cuda.launching import Kernel, pointer
 from tapegrad.kernels.emulator import EmulatedModule, EmulatorError
 
 ORDERS = (0, 1, 7)
@@ -71,9 +73,28 @@ extern "C" __global__ void product(const float* a, const float* b, float* sums) 
 """
 
 
-def run(text, name, *arguments, block=32, order=0):
-    module = EmulatedModule(expand(text, "kernel.cu"), [name])
-    module.run(name, (1, 1, 1), (block, 1, 1), *arguments, order=order)
+def in_order(order, block=32):
+    """How a kernel is run in the emulator, by one warp."""
+
+    def run(text, name, *arrays):
+        module = EmulatedModule(expand(text, "kernel.cu"), [name])
+        module.run(name, (1, 1, 1), (block, 1, 1), *arrays, order=order)
+        return arrays[-1]
+
+    return run
+
+
+def where_kernels_run(xp):
+    """How one is run by the back end: in the emulator, or on a GPU."""
+
+    def run(text, name, *arrays):
+        given = [xp.asarray(array) for array in arrays]
+        kernel = Kernel(expand(text, "kernel.cu"), name)
+        launch = kernel.prepare((1, 1, 1), (32, 1, 1), varying=(c_void_p,) * len(given))
+        launch(*map(pointer, given))
+        return given[-1].get()
+
+    return run
 
 
 def drawn(*shape):
@@ -88,41 +109,37 @@ def tf32(x):
     )
 
 
-def half_product(text, dtype, order=0):
+def half_product(run, text, dtype):
     """What the kernel makes, and what is right."""
     a, b = drawn(16, 16).astype(dtype), drawn(8, 16).astype(dtype)
     sums = drawn(16, 8)
     right = sums + a.astype(np.float64) @ b.astype(np.float64).T
     if "transposed" in text:
         a, b = np.ascontiguousarray(a.T), np.ascontiguousarray(b.T)
-    run(text, f"product<{np.dtype(dtype).name}>", a, b, sums, order=order)
-    return sums, right
+    return run(text, f"product<{np.dtype(dtype).name}>", a, b, sums), right
 
 
-def tf32_product(text, order=0):
+def tf32_product(run, text):
     a, b, sums = drawn(16, 8), drawn(8, 8), drawn(16, 8)
     right = sums + tf32(a).astype(np.float64) @ tf32(b).astype(np.float64).T
-    run(text, "product", a, b, sums, order=order)
-    return sums, right
+    return run(text, "product", a, b, sums), right
 
 
 def close(found, right):
     return np.allclose(found, right, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("dtype", HALF_TYPES.values(), ids=HALF_TYPES)
 @pytest.mark.parametrize("text", [HALF, ACROSS], ids=["along the depth", "across the depth"])
-def test_matrices_of_half_types_are_multiplied(text, dtype, order):
-    assert close(*half_product(text, dtype, order))
+def test_matrices_of_half_types_are_multiplied(emulated, text, dtype):
+    assert close(*half_product(where_kernels_run(emulated), text, dtype))
 
 
-@pytest.mark.parametrize("order", ORDERS)
-def test_matrices_of_tf32_are_multiplied(order):
-    assert close(*tf32_product(TF32, order))
+def test_matrices_of_tf32_are_multiplied(emulated):
+    assert close(*tf32_product(where_kernels_run(emulated), TF32))
 
 
-def test_rounding_to_tf32_is_exact():
+def test_rounding_to_tf32_is_exact(emulated):
     x = np.concatenate(
         [
             drawn(1000),
@@ -132,27 +149,20 @@ def test_rounding_to_tf32_is_exact():
             np.float32([0, -0.0, np.inf, -np.inf, 3.4028235e38, 1e-40]),
         ]
     ).astype(np.float32)
-    out = np.zeros_like(x)
-    run(
-        """#include "tensor_cores.cuh"
-        extern "C" __global__ void k(const float* x, float* out, int n) {
-            for (int i = threadIdx.x; i < n; i += 32)
+    text = f"""#include "tensor_cores.cuh"
+        extern "C" __global__ void k(const float* x, float* out) {{
+            for (int i = threadIdx.x; i < {x.size}; i += 32)
                 out[i] = __uint_as_float(round_to_tf32(x[i]));
-        }""",
-        "k",
-        x,
-        out,
-        x.size,
-    )
+        }}"""
+    out = where_kernels_run(emulated)(text, "k", x, np.zeros_like(x))
     assert out.tobytes() == tf32(x).tobytes()
     finite = np.isfinite(out)
     assert (np.abs(out[finite] - x[finite]) <= np.abs(x[finite]) * 2.0**-11 + 2.0**-137).all()
 
 
-def test_ldmatrix_hands_each_lane_its_pair():
+def test_ldmatrix_hands_each_lane_its_pair(emulated):
     """x4, x2 and both transposed, of matrices whose elements say where they lie."""
-    out = np.zeros((4, 32, 4), np.uint32)
-    run(
+    out = where_kernels_run(emulated)(
         """#include "tensor_cores.cuh"
         extern "C" __global__ void k(unsigned* out) {
             __shared__ __align__(16) unsigned short tile[32][8];
@@ -170,7 +180,7 @@ def test_ldmatrix_hands_each_lane_its_pair():
             for (int i = 0; i < 2; i++) out[384 + lane * 4 + i] = two[i];
         }""",
         "k",
-        out,
+        np.zeros((4, 32, 4), np.uint32),
     )
     matrices = np.arange(256, dtype=np.uint16).reshape(4, 8, 8)
     for found, given in ((out[:2], matrices), (out[2:], matrices.transpose(0, 2, 1))):
@@ -194,11 +204,11 @@ PLANTED = {
 def test_a_planted_bug_makes_the_sums_wrong(text, right, wrong):
     assert right in text
     bug = text.replace(right, wrong)
-    assert not all(close(*half_product(bug, np.float16, order)) for order in ORDERS)
+    assert not all(close(*half_product(in_order(order), bug, np.float16)) for order in ORDERS)
 
 
 def test_an_element_of_tf32_in_the_wrong_register_makes_the_sums_wrong():
-    assert not close(*tf32_product(TF32.replace("lane % 4 + 4]", "lane % 4]")))
+    assert not close(*tf32_product(in_order(0), TF32.replace("lane % 4 + 4]", "lane % 4]")))
 
 
 MISUSED = {
@@ -229,13 +239,12 @@ MISUSED = {
 def test_misuse_stops_with_an_error(text, right, wrong, report):
     assert right in text
     with pytest.raises(EmulatorError, match=report):
-        tf32_product(text.replace(right, wrong))
+        tf32_product(in_order(0), text.replace(right, wrong))
 
 
 def test_a_warp_that_is_not_full_multiplies_nothing():
-    a, b, sums = drawn(16, 8), drawn(8, 8), drawn(16, 8)
     with pytest.raises(EmulatorError, match="fewer than 32 threads"):
-        run(TF32, "product", a, b, sums, block=31)
+        tf32_product(in_order(0, block=31), TF32)
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)

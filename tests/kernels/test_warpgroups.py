@@ -6,14 +6,16 @@ products, of tiles that lie along the depth or across it, in a ring of stages.
 
 import itertools
 import shutil
+from ctypes import c_int, c_void_p
 
 import ml_dtypes
 import numpy as np
 import pytest
 
-from tapegrad.kernels.cuda import compiling
+from tapegrad.kernels.cuda import compiling, launching
 from tapegrad.kernels.cuda.compiling import ARCHITECTURES, compiled, expand, resources
-from tapegrad.kernels.emulator import EmulatedModule, EmulatorError
+from tapegrad.kernels.cuda.launching import Kernel, pointer
+from tapegrad.kernels.emulator import EmulatedBackend, EmulatedModule, EmulatorError
 
 ORDERS = (0, 1, 7)
 TYPES = {"float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
@@ -82,7 +84,34 @@ def instance(dtype=np.float16, columns=64, a_deep=True, b_deep=True):
     return f"product<{np.dtype(dtype).name}, {columns}, {flags}>"
 
 
-def product(text=TEXT, dtype=np.float16, columns=64, a_deep=True, b_deep=True, order=0, block=256):
+def in_order(order):
+    """How a kernel is run in the emulator."""
+
+    def run(text, name, block, shared, a, b, out):
+        module = EmulatedModule(expand(text, "kernel.cu"), [name])
+        module.run(name, (1, 1, 1), (block, 1, 1), a, b, out, STEPS, shared=shared, order=order)
+        return out
+
+    return run
+
+
+def where_kernels_run(xp):
+    """How one is run by the back end: in the emulator, or on a GPU."""
+
+    def run(text, name, block, shared, *arrays):
+        kernel = Kernel(expand(text, "kernel.cu"), name)
+        a, b, out = map(xp.asarray, arrays)
+        varying, constant = (c_void_p,) * 3, (c_int(STEPS),)
+        launch = kernel.prepare(
+            (1, 1, 1), (block, 1, 1), shared=shared, varying=varying, constant=constant
+        )
+        launch(pointer(a), pointer(b), pointer(out))
+        return out.get()
+
+    return run
+
+
+def product(run, text=TEXT, dtype=np.float16, columns=64, a_deep=True, b_deep=True, block=256):
     """What the kernel makes, and what is right."""
     random, depth = np.random.default_rng(0), STEPS * BK
     a = random.standard_normal((ROWS, depth)).astype(dtype)
@@ -90,19 +119,14 @@ def product(text=TEXT, dtype=np.float16, columns=64, a_deep=True, b_deep=True, o
     right = a.astype(np.float64) @ b.astype(np.float64).T
     out = np.full((ROWS, columns), np.nan, np.float32)
     name = instance(dtype, columns, a_deep, b_deep)
-    EmulatedModule(expand(text, "kernel.cu"), [name]).run(
-        name, (1, 1, 1), (block, 1, 1),
-        np.ascontiguousarray(a if a_deep else a.T), np.ascontiguousarray(b if b_deep else b.T),
-        out, STEPS, shared=3 * (ROWS + columns) * 128, order=order,
-    )  # fmt: skip
-    return out, right
+    laid = [np.ascontiguousarray(m if deep else m.T) for m, deep in ((a, a_deep), (b, b_deep))]
+    return run(text, name, block, 3 * (ROWS + columns) * 128, *laid, out), right
 
 
 def close(found, right):
     return np.allclose(found, right, rtol=1e-5, atol=1e-4)
 
 
-@pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize(
     ("dtype", "columns", "a_deep", "b_deep"),
     [
@@ -112,8 +136,12 @@ def close(found, right):
         (np.float16, 128, False, True),
     ],
 )
-def test_tiles_are_multiplied(dtype, columns, a_deep, b_deep, order):
-    assert close(*product(TEXT, dtype, columns, a_deep, b_deep, order))
+def test_tiles_are_multiplied(emulated, dtype, columns, a_deep, b_deep):
+    current = launching.backend()
+    if not isinstance(current, EmulatedBackend) and current.architecture() != "sm_90a":
+        pytest.skip("the GPU is no Hopper")
+    run = where_kernels_run(emulated)
+    assert close(*product(run, TEXT, dtype, columns, a_deep, b_deep))
 
 
 # Each is found by a wrong result in one of the orders, or by an error.
@@ -178,7 +206,8 @@ def test_a_planted_bug_is_found(right, wrong, b_deep, report):
     columns = 64 if b_deep else 128
 
     def in_every_order():
-        return [product(text, np.float16, columns, True, b_deep, order) for order in ORDERS]
+        runs = map(in_order, ORDERS)
+        return [product(run, text, np.float16, columns, True, b_deep) for run in runs]
 
     if report:
         with pytest.raises(EmulatorError, match=rf"kernel\.cu:\d+: .*{report}"):
@@ -189,7 +218,7 @@ def test_a_planted_bug_is_found(right, wrong, b_deep, report):
 
 def test_a_warpgroup_that_is_not_whole_is_found():
     with pytest.raises(EmulatorError, match="not all warps of a warpgroup"):
-        product(block=192)
+        product(in_order(0), block=192)
 
 
 @pytest.fixture(scope="module")
