@@ -11,7 +11,7 @@ from tapegrad.autograd.arrays import bfloat16
 from tapegrad.kernels import copies
 from tapegrad.kernels.cuda.transpose import contiguous, copied
 
-DTYPES = [np.bool_, np.int8, bfloat16, np.float32, np.float64]
+DTYPES = [np.bool_, bfloat16, np.float32, np.float64]
 
 
 def numbered(xp, shape, dtype=np.int32):
