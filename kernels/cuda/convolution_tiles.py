@@ -181,7 +181,7 @@ _LARGE = {
     ("convolve", "Warpgroup"): ((256, 128), (128, 128), (128, 64)),
     ("weight_gradient", "Fma"): (),
     ("weight_gradient", "Tensor"): ((128, 128),),
-    ("weight_gradient", "Warpgroup"): ((128, 128),),
+    ("weight_gradient", "Warpgroup"): ((128, 128), (64, 128)),
 }
 
 

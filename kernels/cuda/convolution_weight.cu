@@ -72,8 +72,8 @@ __device__ __forceinline__ bool meets(const Windows& w, const int (&origin)[AXES
 // of the images, and finds out where it is at the end of one.
 template <class Tile, int V> struct Operands {
     using T = typename Tile::Element;
-    static_assert(Tile::BM == Tile::BN, "a thread has the same places of both");
-    static constexpr int PER_PLACE = Tile::BM / V, APART = Tile::THREADS / PER_PLACE;
+    static_assert(Tile::BM <= Tile::BN, "a thread has the same places of both");
+    static constexpr int PER_PLACE = Tile::BN / V, APART = Tile::THREADS / PER_PLACE;
     static constexpr int STEPS = Tile::BK / APART;
 
     const T *grad, *x, *grad_there, *x_there;
@@ -89,7 +89,7 @@ template <class Tile, int V> struct Operands {
         line = threadIdx.x / PER_PLACE;
         along = threadIdx.x % PER_PLACE * V;
         const int output = (int)share.first_row + along;
-        has_output = output < w.outputs;
+        has_output = along < Tile::BM && output < w.outputs;
         this->grad = grad + (group * w.outputs + output) * w.out_channel;
         this->left -= line;
         column = columns[along];
@@ -103,7 +103,8 @@ template <class Tile, int V> struct Operands {
 #pragma unroll
         for (int step = 0; step < STEPS; step++) {
             const bool inside = left > step * APART;
-            copy<V>(to.a.at(along, line + step * APART), grad_there, inside && has_output);
+            if (along < Tile::BM)
+                copy<V>(to.a.at(along, line + step * APART), grad_there, inside && has_output);
             copy<V>(to.b.at(along, line + step * APART), x_there,
                     inside && meets_line && (unsigned)reads < (unsigned)w.size[2]);
             grad_there += APART * w.out_step[2];

@@ -84,9 +84,9 @@ def test_convolution_on_hopper_multiplies_by_warpgroups(convolutions):
             continue
         wanted = f"HGMMA.64x{tile[4]}x16.F32" + ".BF16" * (tile[2] == "bfloat16")
         assert matrix_instructions(found) == {wanted}, name
-        assert found[wanted] == int(tile[3]) // 64 // 2 * 4, name
+        assert found[wanted] == max(int(tile[3]) // 128, 1) * 4, name
         tiles.add(tile.groups()[1:])
-    assert len(tiles) == 2 * 4
+    assert len(tiles) == 2 * 5
 
 
 def test_products_of_warpgroups_do_not_wait_for_one_another():
