@@ -29,7 +29,7 @@ def matmul(xp: Any, a: Array, b: Array) -> Array:
     """
     if xp is not np:
         return on_gpu.matmul(xp, a, b)
-    if a.dtype in _HALVES:
+    if a.itemsize == 2 and a.dtype in _HALVES:
         return np.matmul(a.astype(np.float32), b.astype(np.float32)).astype(a.dtype)
     return np.matmul(a, b)
 
@@ -50,7 +50,7 @@ def scaled_matmul(xp: Any, a: Array, b: Array, factor: float, wide: bool) -> Arr
     dtype = np.dtype(np.float32) if wide and a.dtype in _HALVES else a.dtype
     if xp is not np:
         return on_gpu.matmul(xp, a, b, factor, dtype)
-    if a.dtype in _HALVES:
+    if a.itemsize == 2 and a.dtype in _HALVES:
         a, b = a.astype(np.float32), b.astype(np.float32)
     size = math.prod(a.shape[:-1]) * b.shape[-1]
     if size <= min(a.size, b.size):  # the least of the three takes the factor
@@ -75,7 +75,7 @@ def linear(xp: Any, x: Array, weight: Array, bias: Array | None) -> Array:
     """
     if xp is not np:
         return on_gpu.linear(xp, x, weight, bias)
-    product = matmul(np, x, weight.T) if x.dtype in _HALVES else np.matmul(x, weight.T)
+    product = matmul(np, x, weight.T) if x.itemsize == 2 else np.matmul(x, weight.T)
     if bias is not None:
         product += bias
     return product
