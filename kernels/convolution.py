@@ -157,14 +157,16 @@ def convolve_input_gradient(
     padding: Sizes,
     dilation: Sizes,
     groups: int,
+    bias: Array | None = None,
 ) -> Array:
     """The gradient of `sum(grad * convolve(x, w))` to x, the transposed convolution of grad.
 
     From grad (N, O, *counts) and w (O, C/groups, *kernel) to dx (N, C, *input_size), grad's dtype.
+    A bias (C,) is added to it.
     """
     if xp is not np:
         over = Window(stride, padding, dilation, groups)
-        return on_gpu.input_gradient(xp, grad, w, input_size, over)
+        return on_gpu.input_gradient(xp, grad, w, input_size, over, bias)
     inputs, kernel = w.shape[1], w.shape[2:]
     margin = tuple(d * (k - 1) - m for d, k, m in zip(dilation, kernel, padding, strict=True))
     # With stride 1 the adjoint is itself a convolution, by the filters turned round. That copies
@@ -175,11 +177,12 @@ def convolve_input_gradient(
         turned = w.reshape(groups, len(w) // groups, inputs, *kernel).swapaxes(1, 2)
         turned = turned[(..., *(slice(None, None, -1) for _ in kernel))]
         turned = turned.reshape(groups * inputs, len(w) // groups, *kernel)
-        return convolve(np, grad, turned, None, stride, margin, dilation, groups)
+        return convolve(np, grad, turned, bias, stride, margin, dilation, groups)
 
     moves, output = _moves(input_size, kernel, stride, padding, dilation)
     dtype = accumulator(np, grad.dtype)
     weight = np.ascontiguousarray(w, dtype).reshape(groups, len(w) // groups, -1).swapaxes(1, 2)
+    offsets = None if bias is None else bias.astype(dtype).reshape(-1, *(1,) * (w.ndim - 1))
     dx = np.empty((len(grad), groups * inputs, *input_size), grad.dtype)
     # Images stand last here, so that each addition runs along the whole block of them; a handful
     # would be a run too short, and one image has the lines of its planes to run along.
@@ -193,6 +196,8 @@ def convolve_input_gradient(
         total = np.zeros((*dx.shape[1:], count), dtype)
         for place, places, windows in moves:
             total[(slice(None), *places)] += columns[(slice(None), *place, *windows)]
+        if offsets is not None:
+            total += offsets
         dx[block] = np.moveaxis(total, -1, 0)
     return dx
 

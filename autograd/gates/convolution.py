@@ -43,7 +43,7 @@ class Convolution(Gate):
         self, node: Node, grad: Any, out: None, x: Any, weight: Any, bias: None, **window: Any
     ) -> Any:
         wants_x, wants_weight, wants_bias = node.inputs
-        to_x = wants_x and convolution_input(grad, weight, size=wants_x.shape[2:], **window)
+        to_x = wants_x and convolution_input(grad, weight, None, size=wants_x.shape[2:], **window)
         to_weight = wants_weight and convolution_weight(
             grad, x, kernel=wants_weight.shape[2:], **window
         )
@@ -52,9 +52,9 @@ class Convolution(Gate):
 
 
 class ConvolutionInput(Gate):
-    """The gradient of a convolution's input, which is the transposed convolution."""
+    """The gradient of a convolution's input, which is the transposed convolution; plus a bias."""
 
-    needs: ClassVar = {"x": "weight", "weight": "x"}
+    needs: ClassVar = {"x": "weight", "weight": "x", "bias": ""}
     fresh: ClassVar = True
     quiet: ClassVar = "always"
 
@@ -63,6 +63,7 @@ class ConvolutionInput(Gate):
         xp: Any,
         x: Any,
         weight: Any,
+        bias: Any,
         *,
         size: Sizes,
         stride: Sizes,
@@ -71,17 +72,28 @@ class ConvolutionInput(Gate):
         groups: int,
     ) -> Any:
         return kernels.convolve_input_gradient(
-            xp, x, weight, size, stride, padding, dilation, groups
+            xp, x, weight, size, stride, padding, dilation, groups, bias
         )
 
     def backward(
-        self, node: Node, grad: Any, out: None, x: Any, weight: Any, *, size: Sizes, **window: Any
+        self,
+        node: Node,
+        grad: Any,
+        out: None,
+        x: Any,
+        weight: Any,
+        bias: None,
+        *,
+        size: Sizes,
+        **window: Any,
     ) -> Any:
-        wants_x, wants_weight = node.inputs
+        wants_x, wants_weight, wants_bias = node.inputs
         to_x = wants_x and convolution(grad, weight, None, **window)
-        return to_x, wants_weight and convolution_weight(
+        to_weight = wants_weight and convolution_weight(
             x, grad, kernel=wants_weight.shape[2:], **window
         )
+        to_bias = wants_bias and sum_(grad, dims=(0, *range(2, grad.ndim)), keepdim=False)
+        return to_x, to_weight, to_bias
 
 
 class ConvolutionWeight(Gate):
@@ -113,7 +125,7 @@ class ConvolutionWeight(Gate):
         wants_x, wants_image = node.inputs
         to_x = wants_x and convolution(image, grad, None, **window)
         return to_x, wants_image and convolution_input(
-            x, grad, size=wants_image.shape[2:], **window
+            x, grad, None, size=wants_image.shape[2:], **window
         )
 
 

@@ -51,7 +51,9 @@ def convolve(
     return _made(xp, plan, x, w, bias)
 
 
-def input_gradient(xp: Any, grad: Array, w: Array, size: Ints, window: Window) -> Array:
+def input_gradient(
+    xp: Any, grad: Array, w: Array, size: Ints, window: Window, bias: Array | None = None
+) -> Array:
     """The gradient of `sum(grad * convolve(x, w))` to x (N, C, *size); transposed convolution.
 
     Args:
@@ -60,12 +62,13 @@ def input_gradient(xp: Any, grad: Array, w: Array, size: Ints, window: Window) -
         w: the filters (O, C/groups, *kernel), of the same dtype.
         size: of the images.
         window: how the filters go over the images.
+        bias: what is added to each of the C channels, or None.
     """
     unit = unit_of(grad.dtype)
     plan = _plan(DATA_GRADIENT, grad.dtype, _lies(grad), _lies(w), size, window, False, unit)
     if plan.rows:
-        return points.input_gradient(xp, grad, w)
-    return _made(xp, plan, grad, w, None)
+        return points.input_gradient(xp, grad, w, bias)
+    return _made(xp, plan, grad, w, bias)
 
 
 def weight_gradient(xp: Any, grad: Array, x: Array, kernel: Ints, window: Window) -> Array:

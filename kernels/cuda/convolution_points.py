@@ -48,9 +48,10 @@ def convolve(xp: Any, x: Array, w: Array, bias: Array | None, relu: bool) -> Arr
     return _images(y, x.shape)
 
 
-def input_gradient(xp: Any, grad: Array, w: Array) -> Array:
-    """The gradient of `sum(grad * convolve(x, w))` to x."""
-    to_x = products.matmul(xp, _rows(grad), _rows(w), tf32=tf32_convolution_allowed())
+def input_gradient(xp: Any, grad: Array, w: Array, bias: Array | None) -> Array:
+    """The gradient of `sum(grad * convolve(x, w))` to x, plus a bias."""
+    tf32 = tf32_convolution_allowed()
+    to_x = products.linear(xp, _rows(grad), _rows(w).T, bias, None, tf32)
     return _images(to_x, grad.shape)
 
 

@@ -325,16 +325,16 @@ def _transpose(
         more = tuple(e // s for e, s in zip(extra, strides, strict=True))
         if any(more):
             images = pad(images, widths=((0, 0), (0, 0), *((0, m) for m in more)), value=0)
-        out = gates.convolution_input(
+        return gates.convolution_input(
             images,
             weight,
+            bias,
             size=size,
             stride=strides,
             padding=paddings,
             dilation=dilations,
             groups=groups,
         )
-        return out if bias is None else out + reshape(bias, shape=(-1, *(1,) * dims))
 
     return batched(name, input, dims, compute, whole=True)
 

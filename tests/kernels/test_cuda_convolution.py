@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from recording import record
 
+import tapegrad as tg
+from tapegrad import nn
 from tapegrad.autograd.arrays import bfloat16
 from tapegrad.kernels import convolution, precision
 from tapegrad.kernels.cuda import convolution as on_gpu
@@ -82,8 +84,12 @@ def check(xp, x, w, bias, window, last=False, filters_last=False):
     agree(y, convolution.convolve(np, *wide, *window), x.dtype)
     grad = drawn(y.shape, x.dtype, 3)
     given_grad, wide_grad = placed(xp, grad, last), grad.astype(np.float64)
-    to_x = convolution.convolve_input_gradient(xp, given_grad, given[1], x.shape[2:], *window)
-    exact = convolution.convolve_input_gradient(np, wide_grad, wide[1], x.shape[2:], *window)
+    added = None if bias is None else drawn(x.shape[1], x.dtype, 4)
+    more = (x.shape[2:], *window)
+    there = None if added is None else xp.asarray(added)
+    to_x = convolution.convolve_input_gradient(xp, given_grad, given[1], *more, there)
+    wide_added = None if added is None else added.astype(np.float64)
+    exact = convolution.convolve_input_gradient(np, wide_grad, wide[1], *more, wide_added)
     agree(to_x, exact, x.dtype)
     to_w = convolution.convolve_weight_gradient(xp, given_grad, given[0], w.shape[2:], *window)
     exact = convolution.convolve_weight_gradient(np, wide_grad, wide[0], w.shape[2:], *window)
@@ -341,3 +347,37 @@ def test_a_plan_is_made_once(gpu, emulated):
     after = on_gpu._plan.cache_info()
     assert (after.misses, after.hits) == (before.misses, before.hits + 1)
     assert seen.launches == ["convolve<Fma<float, 64, 64, true>, 1>"]
+
+
+# The whole operation
+
+
+@pytest.mark.parametrize("name", ["conv2d", "conv_transpose2d"])
+@pytest.mark.parametrize(("size", "groups"), [((3, 2), 1), ((1, 1), 1), ((2, 3), 4)])
+def test_values_and_gradients_to_second_order_are_the_cpus(gpu, name, size, groups):
+    results = []
+    for device in ("cpu", "cuda"):
+        shapes = (2, 4, 5, 6), (4, 4 // groups, *size), (4,)
+        x, w, bias = (
+            tg.tensor(drawn(shape, np.float64, i), device=device, requires_grad=True)
+            for i, shape in enumerate(shapes)
+        )
+        stride = 1 if size == (1, 1) else (2, 1)
+        if size == (1, 1):
+            x = x.detach().to(memory_format=tg.channels_last).requires_grad_()
+        out = getattr(nn.functional, name)(x, w, bias, stride=stride, groups=groups)
+        first = tg.autograd.grad((out * out).sum(), (x, w, bias), create_graph=True)
+        second = tg.autograd.grad(sum((g * g).sum() for g in first), (x, w, bias))
+        results.append([value.detach().cpu().numpy() for value in (out, *first, *second)])
+    for cpu, cuda in zip(*results, strict=True):
+        np.testing.assert_allclose(cuda, cpu, 1e-10, 1e-10 * np.abs(cpu).max())
+
+
+@pytest.mark.parametrize("name", ["conv2d", "conv_transpose2d"])
+def test_a_bias_is_added_in_the_same_launch(recording, name):
+    x = tg.randn(2, 4, 5, 6, device="cuda")
+    w, bias = tg.randn(4, 4, 3, 3, device="cuda"), tg.randn(4, device="cuda")
+    recording.clear()
+    getattr(nn.functional, name)(x, w, bias)
+    assert recording.launches == ["convolve<Fma<float, 64, 64, true>, 1>"]
+    assert recording.synchronisations == []
