@@ -72,10 +72,11 @@ def allow_tf32_convolution(allowed: bool = True) -> None:
     relative error is then about 3e-4 in place of 3e-7, and tensor cores compute several times as
     fast. Images, filters, sums and results are float32 either way.
 
+    >>> before = tf32_convolution_allowed()
     >>> allow_tf32_convolution(False)
     >>> tf32_convolution_allowed()
     False
-    >>> allow_tf32_convolution()
+    >>> allow_tf32_convolution(before)
     """
     global _tf32_convolution
     _tf32_convolution = bool(allowed)
