@@ -14,12 +14,10 @@ from tapegrad.kernels.cuda.launching import use_backend
 from tapegrad.kernels.emulator import EmulatedBackend
 
 
-def pytest_configure():
+def pytest_runtest_setup(item):
     # What runs on a GPU is compared with a CPU in float32; tests of TF32 ask for it.
     precision.allow_tf32_convolution(False)
-
-
-def pytest_runtest_setup(item):
+    precision.set_float32_matmul_precision("highest")
     if item.get_closest_marker("gpu") and hardware.missing():
         pytest.skip(hardware.missing())
 
