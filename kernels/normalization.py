@@ -4,8 +4,9 @@
 square of what remains after the mean is taken away, so that a large mean costs no digits; and as
 the mean is itself rounded, what remains has a mean too, `rest`, which is taken away likewise.
 
-All arrays are of one dtype; half types are computed in float32, which their statistics have. Few
-passes over memory, most of them in place.
+All arrays are of one dtype, but that a batch norm of a half type may have its weight and bias in
+float32: in this half types are computed, and their statistics have it. Few passes over memory, most
+of them in place.
 """
 
 from __future__ import annotations

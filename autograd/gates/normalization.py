@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
-from tapegrad.autograd.arrays import module_of, wide
-from tapegrad.autograd.engine import Gate
+from tapegrad.autograd.arrays import HALVES, float32, module_of, wide
+from tapegrad.autograd.engine import Gate, array_of
 from tapegrad.autograd.records import Node, Variable
 from tapegrad.kernels import normalization
 
@@ -36,6 +36,17 @@ class Normalize(Gate):
     needs: ClassVar = {"x": "x weight extra", "weight": "x weight extra", "bias": ""}
     quiet: ClassVar = "always"
     fresh: ClassVar = True
+
+    def prepare(self, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        """Half inputs take a weight and a bias of float32 as they are: those of a batch norm.
+
+        For other norms `nn.functional` brings all to one dtype.
+        """
+        x, *scales = map(array_of, inputs)
+        if x.dtype not in HALVES or any(v is not None and v.dtype != float32 for v in scales):
+            return super().prepare(inputs)
+        self.check_devices([x, *scales])
+        return None
 
     def forward(
         self,

@@ -5,7 +5,8 @@
 // threadIdx.y the rows (`_columns`); else a block has one channel, whose planes of `inner` elements
 // its threads share (`_planes`). A channel may be divided among blocks: then a launch gathers what
 // each finds, and the next puts that together, in a fixed order, and applies it; where blocks are many,
-// one between the two puts it together for all.
+// one between the two puts it together for all. Scales, shifts, their gradients and the running
+// statistics that a norm moves are of the type computed in.
 #include "statistics.cuh"
 
 struct Channels {
@@ -64,12 +65,13 @@ __device__ __forceinline__ void each_tile(const T* x, const Channels& given, Vis
 
 template <class T, int PACKS>
 __global__ void __launch_bounds__(512, 1)
-    channel_statistics_planes(const T* x, const T* weight, const T* bias, T* out, Compute<T>* mean,
-                              Compute<T>* rest, Compute<T>* var, Statistics<Compute<T>>* parts,
-                              T* running_mean, T* running_var, long long* batches, double momentum,
+    channel_statistics_planes(const T* x, const Compute<T>* weight, const Compute<T>* bias, T* out,
+                              Compute<T>* mean, Compute<T>* rest, Compute<T>* var,
+                              Statistics<Compute<T>>* parts, Compute<T>* running_mean,
+                              Compute<T>* running_var, long long* batches, double momentum,
                               double unbiased, Channels given) {
     using C = Compute<T>;
-    const Moving<T> running{running_mean, running_var, batches, momentum, unbiased};
+    const Moving<Compute<T>> running{running_mean, running_var, batches, momentum, unbiased};
     const long long c = blockIdx.x;
     const int thread = threadIdx.x + blockDim.x * threadIdx.y, threads = blockDim.x * blockDim.y;
     Batch<T, PACKS> batch;
@@ -94,7 +96,7 @@ __global__ void __launch_bounds__(512, 1)
                             ? normal_at(mean, rest, var, c, (C)given.eps)
                             : settle(all, (C)given.eps, mean, rest, var, c, writes);
     if (writes) running.move(c, mean[c] + rest[c], var[c], (C)momentum);
-    const C scale = weight ? load(weight[c]) : C(1), shift = bias ? load(bias[c]) : C(0);
+    const C scale = weight ? weight[c] : C(1), shift = bias ? bias[c] : C(0);
     each_tile<T, PACKS>(x, given, [&](const Row<const T>& row, long long first, long long at,
                                       long long) {
         batch.read(row.at, row, first);
@@ -107,9 +109,10 @@ __global__ void __launch_bounds__(512, 1)
 // the gradient of x where the statistics are those of the channels.
 template <class T, int PACKS>
 __global__ void __launch_bounds__(512, 1)
-    channel_gradients_planes(const T* grad, const T* x, const T* weight, const Compute<T>* mean,
-                             const Compute<T>* rest, const Compute<T>* var, T* to_x, T* to_weight,
-                             T* to_bias, Two<Compute<T>>* parts, Channels given) {
+    channel_gradients_planes(const T* grad, const T* x, const Compute<T>* weight, const Compute<T>* mean,
+                             const Compute<T>* rest, const Compute<T>* var, T* to_x,
+                             Compute<T>* to_weight, Compute<T>* to_bias, Two<Compute<T>>* parts,
+                             Channels given) {
     using C = Compute<T>;
     const long long c = blockIdx.x;
     const int thread = threadIdx.x + blockDim.x * threadIdx.y, threads = blockDim.x * blockDim.y;
@@ -144,12 +147,12 @@ __global__ void __launch_bounds__(512, 1)
         return;
     }
     if (thread == 0 && blockIdx.y == 0 && given.stage != SETTLED) {
-        if (to_weight) to_weight[c] = store<T>(sums.first);
-        if (to_bias) to_bias[c] = store<T>(sums.second);
+        if (to_weight) to_weight[c] = sums.first;
+        if (to_bias) to_bias[c] = sums.second;
     }
     if (!to_x) return;
     const auto normal = normal_at(mean, rest, var, c, (C)given.eps);
-    const C scale = normal.scale * (weight ? load(weight[c]) : C(1));
+    const C scale = normal.scale * (weight ? weight[c] : C(1));
     const C count = (C)(given.outer * given.inner);
     const C along = sums.first / count, level = sums.second / count;
     each_tile<T, PACKS>(x, given, [&](const Row<const T>& row, long long first, long long at,
@@ -185,13 +188,13 @@ constexpr int TOGETHER = 4;
 
 template <class T, int V>
 __global__ void __launch_bounds__(256, 1)
-    channel_statistics_columns(const T* x, const T* weight, const T* bias, T* out, Compute<T>* mean,
-                               Compute<T>* rest, Compute<T>* var,
-                               Statistics<Compute<T>>* parts, T* running_mean, T* running_var,
-                               long long* batches, double momentum, double unbiased,
-                               Channels given) {
+    channel_statistics_columns(const T* x, const Compute<T>* weight, const Compute<T>* bias, T* out,
+                               Compute<T>* mean, Compute<T>* rest, Compute<T>* var,
+                               Statistics<Compute<T>>* parts, Compute<T>* running_mean,
+                               Compute<T>* running_var, long long* batches, double momentum,
+                               double unbiased, Channels given) {
     using C = Compute<T>;
-    const Moving<T> running{running_mean, running_var, batches, momentum, unbiased};
+    const Moving<Compute<T>> running{running_mean, running_var, batches, momentum, unbiased};
     const Stretch<V> mine(given);
     const Part part(given, given.outer);
     const long long end = mine.is_there ? part.end : 0;
@@ -236,8 +239,8 @@ __global__ void __launch_bounds__(256, 1)
                         ? normal_at(mean, rest, var, c, (C)given.eps)
                         : settle(all[i], (C)given.eps, mean, rest, var, c, writes);
         if (writes) running.move(c, mean[c] + rest[c], var[c], (C)momentum);
-        scale[i] = weight ? load(weight[mine.c + i]) : C(1);
-        shift[i] = bias ? load(bias[mine.c + i]) : C(0);
+        scale[i] = weight ? weight[mine.c + i] : C(1);
+        shift[i] = bias ? bias[mine.c + i] : C(0);
     }
 #pragma unroll 4
     for (long long o = part.begin + threadIdx.y; o < end; o += blockDim.y) {
@@ -252,9 +255,10 @@ __global__ void __launch_bounds__(256, 1)
 
 template <class T, int V>
 __global__ void __launch_bounds__(256, 1)
-    channel_gradients_columns(const T* grad, const T* x, const T* weight, const Compute<T>* mean,
-                              const Compute<T>* rest, const Compute<T>* var, T* to_x, T* to_weight,
-                              T* to_bias, Two<Compute<T>>* parts, Channels given) {
+    channel_gradients_columns(const T* grad, const T* x, const Compute<T>* weight, const Compute<T>* mean,
+                              const Compute<T>* rest, const Compute<T>* var, T* to_x,
+                              Compute<T>* to_weight, Compute<T>* to_bias, Two<Compute<T>>* parts,
+                              Channels given) {
     using C = Compute<T>;
     const Stretch<V> mine(given);
     const Part part(given, given.outer);
@@ -308,15 +312,15 @@ __global__ void __launch_bounds__(256, 1)
     if (threadIdx.y == 0 && blockIdx.y == 0 && given.stage != SETTLED) {
 #pragma unroll
         for (int i = 0; i < V; i++) {
-            if (to_weight) to_weight[mine.c + i] = store<T>(sums[i].first);
-            if (to_bias) to_bias[mine.c + i] = store<T>(sums[i].second);
+            if (to_weight) to_weight[mine.c + i] = sums[i].first;
+            if (to_bias) to_bias[mine.c + i] = sums[i].second;
         }
     }
     if (!to_x) return;
     C scale[V];
 #pragma unroll
     for (int i = 0; i < V; i++) {
-        scale[i] = normal[i].scale * (weight ? load(weight[mine.c + i]) : C(1));
+        scale[i] = normal[i].scale * (weight ? weight[mine.c + i] : C(1));
         sums[i] = {sums[i].first / (C)given.outer, sums[i].second / (C)given.outer};
     }
 #pragma unroll 4
@@ -358,16 +362,15 @@ __global__ void __launch_bounds__(256)
 }
 
 // Sums from what the blocks of `channel_gradients` left; they take the place of the first block's.
-template <class T>
+template <class C>
 __global__ void __launch_bounds__(256)
-    channel_totals(Two<Compute<T>>* parts, T* to_weight, T* to_bias, long long channels,
-                   int chunks) {
+    channel_totals(Two<C>* parts, C* to_weight, C* to_bias, long long channels, int chunks) {
     const long long c = (long long)blockIdx.x * blockDim.x + threadIdx.x;
     const auto sums = found_by_all<Sum>(parts, c, channels, chunks);
     if (threadIdx.y != 0 || c >= channels) return;
     parts[c] = sums;
-    if (to_weight) to_weight[c] = store<T>(sums.first);
-    if (to_bias) to_bias[c] = store<T>(sums.second);
+    if (to_weight) to_weight[c] = sums.first;
+    if (to_bias) to_bias[c] = sums.second;
 }
 
 // Running statistics moved towards those of a batch, or the average of several (outer, channels), and

@@ -61,7 +61,7 @@ class Moving:
     """Running statistics that a batch norm is to move, once: computed anew, it moves nothing.
 
     Attributes:
-        mean, var: contiguous, C numbers each of the dtype of the input, or None.
+        mean, var: contiguous, C numbers each of the dtype computed in, or None.
         batches: a number in int64 that becomes greater by 1, or None.
         momentum: the weight of the batch.
         unbiased: by what to multiply the variance of the batch.
@@ -155,7 +155,7 @@ def normalize(
     Args:
         xp: CuPy.
         x: floating, (N, C, ...) of any strides.
-        weight, bias: C numbers of the dtype of `x`, or None.
+        weight, bias: C numbers, or None.
         eps: added to the variance.
         moving: what the statistics move, in the same launch; not where `x` is empty.
 
@@ -176,7 +176,7 @@ def normalize(
     given = [
         *map(
             rows.address,
-            (x, rows.dense(xp, weight), rows.dense(xp, bias), out, mean, rest, var, parts),
+            (x, _scale(xp, weight, wide), _scale(xp, bias, wide), out, mean, rest, var, parts),
         )
     ]
     for stage in _stages(shared):
@@ -197,13 +197,16 @@ def normalize_gradient(
     eps: float,
     wants: tuple[bool, bool, bool],
 ) -> tuple[Array | None, Array | None, Array | None]:
-    """The gradients of x, weight and bias that are wanted; without a weight only that of x."""
+    """The gradients of x, weight and bias that are wanted; without a weight only that of x.
+
+    Those of weight and bias are of the dtype computed in.
+    """
     x, seen = rows.seen_along(xp, x, 1)
     grad = seen.bring(xp, grad)
     sizes = (seen.outer, seen.n, seen.inner)
     to_x = seen.like(xp, x.dtype) if wants[0] else None
     to_weight, to_bias = (
-        xp.empty(weight.shape, x.dtype) if want and weight is not None else None
+        xp.empty(weight.shape, rows.wide(x.dtype)) if want and weight is not None else None
         for want in wants[1:]
     )
     _gradients(
@@ -224,6 +227,8 @@ def sums(
 ) -> tuple[Array | None, ...]:
     """For each channel the sum of grad times the normalised x, and that of grad, if wanted.
 
+    They are of the dtype computed in.
+
     Args:
         xp: CuPy.
         grad, x: contiguous, of one dtype.
@@ -233,7 +238,7 @@ def sums(
         eps: added to the variance.
         wants: which of the two.
     """
-    totals = tuple(xp.empty(sizes[1], x.dtype) if want else None for want in wants)
+    totals = tuple(xp.empty(sizes[1], rows.wide(x.dtype)) if want else None for want in wants)
     _gradients(xp, grad, x, None, statistics, None, totals, sizes, spread, eps)
     return totals
 
@@ -283,15 +288,20 @@ def _gradients(
                 total.fill(0)
         return
     shared = plan(sizes, x.itemsize, (pointer(x) | pointer(grad)) % 16 == 0)
-    parts = _parts(xp, shared, sizes, rows.wide(x.dtype), 2)
-    arrays = (grad, x, rows.dense(xp, weight), *statistics, to_x, *totals, parts)
+    wide = rows.wide(x.dtype)
+    parts = _parts(xp, shared, sizes, wide, 2)
+    arrays = (grad, x, _scale(xp, weight, wide), *statistics, to_x, *totals, parts)
     given = [*map(rows.address, arrays)]
     for stage in _stages(shared):
         if stage == _SETTLED or (stage == _APPLY and to_x is None):
-            total = _total(x.dtype, sizes[1], shared.grid[1])
+            total = _total(wide, sizes[1], shared.grid[1])
             total(*map(rows.address, (parts, *totals)))
         if stage < _APPLY or to_x is not None:
             _launch("gradients", x.dtype, shared, sizes, spread, eps, stage)(*given)
+
+
+def _scale(xp: Any, values: Array | None, wide: np.dtype) -> Array | None:
+    return None if values is None else rows.dense(xp, values.astype(wide, copy=False))
 
 
 def _stages(shared: Plan) -> tuple[int, ...]:
@@ -379,6 +389,7 @@ def variants() -> Iterator[Kernel]:
             yield _kernel(what, "planes", dtype, packs)
         for dtype, width in rows.types_and_widths():
             yield _kernel(what, "columns", dtype, width)
-    yield from map(_totals_kernel, FLOATS.values())
-    yield from map(_settle_kernel, ("float", "double"))
+    for dtype in ("float", "double"):
+        yield _totals_kernel(dtype)
+        yield _settle_kernel(dtype)
     yield from map(_move_kernel, FLOATS.values())

@@ -87,7 +87,8 @@ def normalize(
     Args:
         xp: CuPy.
         x: floating, of any strides.
-        weight, bias: of the dtype of `x`, broadcasting to it; or None.
+        weight, bias: of the dtype of `x`, broadcasting to it, or None; of float32 as well where `x`
+            is half and all dimensions but the second share a mean.
         dims: the dimensions that share a mean: the last ones, or all but the second.
         eps: added to the variance.
         moving: running statistics that those of a batch move.

@@ -14,7 +14,7 @@ import ml_dtypes
 import numpy as np
 
 from tapegrad.autograd import operations as ops
-from tapegrad.autograd.arrays import FLOATS, HALVES, float32, module_of
+from tapegrad.autograd.arrays import FLOATS, HALVES, float32, module_of, result_type, wide
 from tapegrad.autograd.engine import array_of, cast, describe
 from tapegrad.autograd.errors import ArgumentError, ShapeError
 from tapegrad.autograd.gates import normalization as gates
@@ -292,7 +292,9 @@ def _normalized(
     moving: Moving | None = None,
 ) -> tuple[Any, Any, Any, Any]:
     """`input` normalised in another shape, weight and bias in `spread`; mean, rest and variance."""
-    x, weight, bias = _alike(input, weight, bias)
+    x = input
+    if 1 in dims or 0 not in dims or input._data.dtype not in HALVES:  # batch norm takes both
+        x, weight, bias = _alike(input, weight, bias)
     if -1 in spread and not (weight is None and bias is None):
         spread = tuple(
             array_of(bias if weight is None else weight).size if n < 0 else n for n in spread
@@ -304,7 +306,7 @@ def _normalized(
 
 
 def _alike(input: Any, weight: Any, bias: Any) -> tuple[Any, Any, Any]:
-    """Half inputs with float32 parameters are computed in float32, as PyTorch does."""
+    """Half inputs with float32 parameters are computed in float32, as in PyTorch."""
     if any(v is not None and v._data.dtype != input._data.dtype for v in (weight, bias)):
         input = cast(input, dtype=float32)
     return input, weight, bias
@@ -351,14 +353,14 @@ def _with_known(
 def _moving(
     input: Any, scales: Any, running: Any, batches: Any, momentum: float, unbiased: float
 ) -> Moving | None:
-    """Running statistics that can be moved as a batch is normalised: on a GPU, of one dtype."""
+    """Running statistics that a GPU can move as it normalises a batch: of the dtype computed in."""
     if module_of(input._data) is np or running == (None, None):
         return None
     mean, var, count = (None if part is None else part._data for part in (*running, batches))
-    given = [part._data for part in (input, *scales) if part is not None]
+    computed = wide(result_type(*(part._data for part in (input, *scales) if part is not None)))
     if any(
-        part is not None and (part.dtype != given[-1].dtype or not part.flags.c_contiguous)
-        for part in (mean, var, *given[1:])
+        part is not None and (part.dtype != computed or not part.flags.c_contiguous)
+        for part in (mean, var)
     ):
         return None
     return Moving(mean, var, count, momentum, unbiased)

@@ -53,8 +53,9 @@ def check(xp, x, spread, dims, eps=1e-3, weighted=True):
         np, *wide(grad, x, weight), tuple(known), dims, eps, EVERYTHING
     )
     summand = np.abs(wide(grad)[0]).max() / np.sqrt(known[2] + eps).max()  # of what may cancel
+    assert found[0].dtype == x.dtype
     for part, right in zip(found[: 3 if weighted else 1], expected, strict=False):
-        assert part.dtype == x.dtype
+        assert part is found[0] or part.dtype == precision
         more = tuple(d for d, n in enumerate(part.shape) if n != right.shape[d])
         agree(part.get(), right.sum(more, keepdims=True), x.dtype, summand)
 
@@ -70,8 +71,10 @@ def check_square(xp, x, weighted=True):
     expected = on_cpu.normalize_square_gradient(
         np, *wide(grad, x, weight), known, (1,), 1e-3, (True, True)
     )
+    computed = square.dtype  # what the gradient of the weight is of
     for part, right in zip(found[: 2 if weighted else 1], expected, strict=False):
-        assert (part.dtype, part.shape) == (x.dtype, right.shape)
+        dtype = x.dtype if part is found[0] else computed
+        assert (part.dtype, part.shape) == (dtype, right.shape)
         agree(part.get(), right, x.dtype)
 
 
@@ -305,7 +308,7 @@ def test_blocks_cover_every_channel(size):
 def test_the_list_of_variants_is_complete(emulated):
     modules = (on_gpu, channels, last_groups)
     names = {kernel.name for module in modules for kernel in module.variants()}
-    assert len(names) == 16 + 36 + 4 + 2 + 8
+    assert len(names) == 16 + 36 + 2 + 2 + 8
     with record() as seen:
         for dtype in DTYPES:
             layers = [((2, 3), (1,)), ((2, 600), (1,)), ((4000, 3), (1,))]
@@ -390,13 +393,43 @@ def test_running_statistics_move_as_on_a_cpu_and_without_a_wait(recording, dtype
             F.batch_norm(x, mean, var, training=True, momentum=0.3)
         assert recording.synchronisations == []
         if device == "cuda":
-            assert len(recording.launches) == 3 * (1 if dtype == running else 2)
+            assert len(recording.launches) == 3 * (2 if running == tg.float16 else 1)
         assert mean.dtype == var.dtype == running
         results.append([value.double().cpu().numpy() for value in (mean, var)])
     for cpu, cuda in zip(*results, strict=True):
         np.testing.assert_allclose(
             cuda, cpu, *([2e-3] * 2 if running == tg.float16 else [1e-6] * 2)
         )
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("shape", [(6, 4), (3, 5, 7), (2, 8, 4, 4)], ids=str)
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_batch_norm_of_halves_with_parameters_of_float32_casts_nothing(
+    recording, dtype, shape, device
+):
+    """Values and gradients are those in float64 of the same halves, each rounded once."""
+    x = tg.tensor(drawn(shape, np.float32), device=device).to(getattr(tg, dtype)).requires_grad_()
+    scales = [
+        tg.tensor(drawn(shape[1], np.float32, seed), device=device).requires_grad_()
+        for seed in (1, 2)
+    ]
+    running = tg.zeros(shape[1], device=device), tg.ones(shape[1], device=device)
+    recording.clear()
+    out = F.batch_norm(x, *running, *scales, training=True)
+    assert len(recording.launches) == (device == "cuda")
+    grads = tg.autograd.grad(out, [x, *scales], out.detach())
+    assert not any("cast" in launch for launch in recording.launches)
+    exact = [part.detach().cpu().double().requires_grad_() for part in (x, *scales)]
+    theirs = tg.zeros(shape[1]).double(), tg.ones(shape[1]).double()
+    right = F.batch_norm(exact[0], *theirs, *exact[1:], training=True)
+    seed = out.detach().cpu().double()
+    expected = [right, *tg.autograd.grad(right, exact, seed)]
+    for part, known, like in zip((out, *grads), expected, (x, x, *scales), strict=True):
+        assert part.dtype == like.dtype
+        agree(part.detach().cpu().data, known.detach().data, np.dtype(part.dtype), 8)
+    for part, known in zip(running, theirs, strict=True):
+        agree(part.cpu().data, known.data, np.float32)
 
 
 @pytest.mark.parametrize(
