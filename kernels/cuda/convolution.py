@@ -23,12 +23,13 @@ from . import images
 from .convolution_tiles import Kind, unit_of
 from .convolution_windows import DATA_GRADIENT, FORWARD, Window
 from .launching import Launch, pointer
-from .rows import address, wide
+from .rows import FLOATS, address, wide
 from .transpose import contiguous
 
 Array = Any
 Ints = tuple[int, ...]
 
+_INT64 = np.dtype(np.int64)
 _MANY, _MUCH = 1 << 16, 64  # values of images, and products of each, that are worth a conversion
 
 
@@ -39,12 +40,15 @@ def convolve(
 
     Args:
         xp: CuPy.
-        x: the images, floating, of any strides.
+        x: the images, of any strides; sums of whole numbers wrap around.
         w: the filters, of the same dtype.
         bias: what is added to each of the O channels, or None.
         window: how the filters go over the images.
         relu: whether negative results become 0, NaN staying.
     """
+    if x.dtype not in FLOATS and x.dtype != _INT64:
+        x64, w64, bias64 = (a if a is None else a.astype(_INT64) for a in (x, w, bias))
+        return convolve(xp, x64, w64, bias64, window, relu).astype(x.dtype)
     plan = _plan(FORWARD, x.dtype, _lies(x), _lies(w), (), window, relu, unit_of(x.dtype))
     if plan.rows:
         return points.convolve(xp, x, w, bias, relu)
@@ -64,6 +68,9 @@ def input_gradient(
         window: how the filters go over the images.
         bias: what is added to each of the C channels, or None.
     """
+    if grad.dtype not in FLOATS and grad.dtype != _INT64:
+        grad64, w64, bias64 = (a if a is None else a.astype(_INT64) for a in (grad, w, bias))
+        return input_gradient(xp, grad64, w64, size, window, bias64).astype(grad.dtype)
     unit = unit_of(grad.dtype)
     plan = _plan(DATA_GRADIENT, grad.dtype, _lies(grad), _lies(w), size, window, False, unit)
     if plan.rows:
@@ -171,10 +178,11 @@ def _plan(
         return _Plan(shape, last, rows=True)
     if not math.prod(shape):
         return _Plan(shape, last)
-    itemsize, few = dtype.itemsize, direct.has_few(w.shape, window)
+    itemsize = dtype.itemsize
+    few = dtype == _INT64 or direct.has_few(w.shape, window)
     if few:
         x_order, x_strides = _whole_steps(x, itemsize)
-        depthwise = last and direct.is_depthwise(w.shape, window)
+        depthwise = last and dtype != _INT64 and direct.is_depthwise(w.shape, window)
         packed = depthwise and _is_packed(x, itemsize, w.shape[0])
     else:
         summed = w.shape[0] // groups if backward else w.shape[1]

@@ -1,4 +1,7 @@
-"""Convolution in groups of few channels on a GPU: every thread makes its sums by itself."""
+"""Convolution in groups of few channels, and of whole numbers, on a GPU, without tiles.
+
+Every thread makes its sums by itself.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +77,7 @@ def weight_launch(dtype: np.dtype, shapes: Shapes, window: Window) -> tuple[int,
 
 
 def _kernel(what: str, dtype: np.dtype, *numbers: int) -> Kernel:
-    name = f"{what}<{', '.join((FLOATS[dtype], *map(str, numbers)))}>"
+    name = f"{what}<{', '.join((FLOATS.get(dtype, 'long long'), *map(str, numbers)))}>"
     return Kernel(source(_FILENAME), name, filename=_FILENAME)
 
 
@@ -84,3 +87,4 @@ def variants() -> Iterator[Kernel]:
         yield _kernel("weight_gradient_directly", dtype)
         for width in (1, 16 // dtype.itemsize):
             yield _kernel("convolve_directly", dtype, width)
+    yield _kernel("convolve_directly", np.dtype(np.int64), 1)

@@ -317,6 +317,25 @@ def test_negative_results_become_zero_where_one_asks_and_nan_stays(emulated):
     np.testing.assert_allclose(y, np.where(plain < 0, 0, plain), 1e-5, 1e-5)
 
 
+def test_sums_of_whole_numbers_wrap_around(emulated):
+    stream = np.random.default_rng(0)
+    for dtype in (np.int64, np.int32, np.uint8):
+        info = np.iinfo(dtype)
+        x, w = (
+            stream.integers(info.min, info.max, shape, dtype)
+            for shape in ((2, 4, 9, 8), (6, 4, 3, 3))
+        )
+        for last in (False, True):
+            given = placed(emulated, x, last), emulated.asarray(w)
+            y = convolution.convolve(emulated, *given, None, *PLAIN[2:])
+            exact = convolution.convolve(np, x, w, None, *PLAIN[2:])
+            np.testing.assert_array_equal(y.get(), exact)
+            more = (9, 8), *PLAIN[2:]
+            to_x = convolution.convolve_input_gradient(emulated, y, given[1], *more)
+            exact = convolution.convolve_input_gradient(np, exact, w, *more)
+            np.testing.assert_array_equal(to_x.get(), exact)
+
+
 def test_nothing_is_launched_for_nothing_and_no_channels_are_the_bias(emulated):
     x, w, bias = operands(PLAIN, np.float32)
     x, w, bias = map(emulated.asarray, (x, w, bias))
