@@ -6,12 +6,12 @@ picture gives the same bytes. Colours follow the reader's light or dark page.
 
 from __future__ import annotations
 
+import html
 import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-from xml.sax.saxutils import escape
 
 import numpy as np
 
@@ -198,7 +198,7 @@ class Sheet:
         parts = [
             f'<svg xmlns="http://www.w3.org/2000/svg" class="tapegrad" role="img" '
             f'viewBox="0 0 {_n(width)} {_n(height)}" width="{_n(width)}" height="{_n(height)}">',
-            f"<title>{escape(title)}</title>",
+            f"<title>{_escaped(title)}</title>",
             f"<style>{self.rules()}</style>",
             '<rect class="paper" width="100%" height="100%"/>',
             f'<g transform="translate({_n(MARGIN)} {_n(MARGIN)})">',
@@ -207,7 +207,7 @@ class Sheet:
         ]
         if note:
             parts.append(
-                f'<text class="note" x="0" y="{_n(self.height + 18)}">{escape(note)}</text>'
+                f'<text class="note" x="0" y="{_n(self.height + 18)}">{_escaped(note)}</text>'
             )
         return "\n".join([*parts, "</g>", "</svg>"]) + "\n"
 
@@ -240,7 +240,7 @@ class Sheet:
     def item(self, index: int, placed: Placed) -> str:
         item = placed.item
         x, y = placed.centre
-        tip = f"<title>{escape(item.tooltip)}</title>" if item.tooltip else ""
+        tip = f"<title>{_escaped(item.tooltip)}</title>" if item.tooltip else ""
         head = f'<g id="{self.prefix}n{index}" class="item">{tip}'
         if self.picture.scalar and (item.kind == "gate" or item.kind in LEAVES):
             return head + self.element(placed, x, y) + "</g>"
@@ -364,7 +364,7 @@ class Sheet:
         if "local" in self.style.show and line.local is not None:
             shown = number(line.local)
             formula = f"{line.slope} = " if line.slope and line.slope != shown else ""
-            parts.append(f'<tspan class="local">{escape(formula)}{shown}</tspan>')
+            parts.append(f'<tspan class="local">{_escaped(formula)}{shown}</tspan>')
         if "grad" in self.style.show and line.share is not None and len(line.wire.uses) > 1:
             parts.append(f'<tspan class="share">{number(line.share)}</tspan>')
         if not parts:
@@ -417,9 +417,13 @@ def _title(item: Item) -> str:
     return item.title + times
 
 
+def _escaped(text: str) -> str:
+    return html.escape(text, quote=False)
+
+
 def _text(x: float, y: float, text: str, kind: str, anchor: str) -> str:
     place = "" if anchor == "start" else f' text-anchor="{anchor}"'
-    return f'<text class="{kind}" x="{_n(x)}" y="{_n(y)}"{place}>{escape(text)}</text>'
+    return f'<text class="{kind}" x="{_n(x)}" y="{_n(y)}"{place}>{_escaped(text)}</text>'
 
 
 def _n(value: float) -> str:
