@@ -12,41 +12,128 @@
 #include "warpgroup_tiles.cuh"
 #include "windows.cuh"
 
-// Copies the tiles of a block, one depth after the other. A thread has packs of V channels of several
-// rows of both matrices. The depth runs through the channels of a tap, then comes the next tap; only
-// there a thread has to find out which places it reads.
-template <class Tile, int V> struct Loader {
+// Copies the rows of B where these lie along the depth, packs of V channels at once.
+template <class Tile, int V, bool deep = Tile::DEEP_B> struct Filters {
     using T = typename Tile::Element;
     static constexpr int PER_ROW = Tile::BK / V, APART = Tile::THREADS / PER_ROW;
-    static constexpr int A_ROWS = Tile::BM / APART, B_ROWS = Tile::BN / APART;
 
-    const T *x, *weight, *image[A_ROWS], *filter;
+    const T *weight, *there;
+    const Windows& w;
+    int row, column, rows;
+
+    __device__ __forceinline__ Filters(const T* weight, const Windows& w, const Class& of,
+                                       int first_column)
+        : w(w) {
+        row = threadIdx.x / PER_ROW;
+        column = threadIdx.x % PER_ROW * V;
+        rows = w.outputs - first_column - row;
+        this->weight =
+            weight + of.group * w.weight_group + (first_column + row) * w.weight_output;
+    }
+    __device__ __forceinline__ void load(typename Tile::Stage& to) {
+#pragma unroll
+        for (int i = 0; i < Tile::BN; i += APART)
+            copy<V>(to.b.at(row + i, column), there + i * w.weight_output, i < rows);
+        there += Tile::BK;
+    }
+    // Goes to a channel of a tap; to none if there are no more taps.
+    __device__ __forceinline__ void go(const Class& of, int channel, const int (&tap)[AXES],
+                                       bool is_there) {
+        if (!is_there) rows = 0;
+        there = weight + channel;
+#pragma unroll
+        for (int d = 0; d < AXES; d++)
+            there += (of.axes[d].first_tap + tap[d] * of.axes[d].tap_step) * w.weight_step[d];
+    }
+};
+
+// Where they lie across it, as filters do for a data gradient: packs of V neighbouring outputs. The
+// depth is numbered by itself here, for a thread has other parts of it than of A. Offsets have 32
+// bits, as the filters fill their memory; registers are what limits a large tile.
+template <class Tile, int V> struct Filters<Tile, V, false> {
+    using T = typename Tile::Element;
+    static constexpr int PER_LINE = Tile::BN / V, APART = Tile::THREADS / PER_LINE;
+
+    const T* weight;
     const Windows& w;
     const Class& of;
-    const Row* rows;
-    int row, column, filters, channel, tap[AXES], taps_left;
-    unsigned inside;  // a bit for each row of A
+    int first, there, depth, channel, depths;
 
-    __device__ __forceinline__ Loader(const T* x, const T* weight, const Windows& w,
-                                      const Class& of, const Row* rows, int first_column)
-        : x(x), weight(weight), w(w), of(of), rows(rows), tap{}, taps_left(of.taps) {
-        row = threadIdx.x / PER_ROW;
-        channel = column = threadIdx.x % PER_ROW * V;
-        filters = w.outputs - first_column - row;
-        this->weight += of.group * w.weight_group + (first_column + row) * w.weight_output;
+    static __device__ __forceinline__ int line() { return threadIdx.x / PER_LINE; }
+    static __device__ __forceinline__ int column() { return threadIdx.x % PER_LINE * V; }
+
+    __device__ __forceinline__ Filters(const T* weight, const Windows& w, const Class& of,
+                                       int first_column)
+        : weight(weight), w(w), of(of) {
+        first = of.group * (int)w.weight_group + first_column + column();
+        depths = first_column + column() < w.outputs ? w.channels * of.taps : 0;
+        depth = line();
         arrive();
     }
     __device__ __forceinline__ void load(typename Tile::Stage& to) {
 #pragma unroll
-        for (int i = 0; i < A_ROWS; i++) {
+        for (int i = 0; i < Tile::BK; i += APART) {
+            int from = there + i * (int)w.weight_channel;
+            if (channel + i >= w.channels) from = at(depth + i);
+            copy<V>(to.b.at(column(), line() + i), weight + from, depth + i < depths);
+        }
+        depth += Tile::BK;
+        channel += Tile::BK;
+        there += Tile::BK * (int)w.weight_channel;
+        if (channel >= w.channels) arrive();
+    }
+    __device__ __forceinline__ void arrive() {
+        channel = (int)((unsigned)depth % (unsigned)w.channels);
+        there = at(depth);
+    }
+    __device__ __forceinline__ int at(int depth) const {
+        unsigned rest = depth;
+        int found = first + (int)(rest % w.channels) * (int)w.weight_channel;
+        rest /= w.channels;
+#pragma unroll
+        for (int d = AXES - 1; d >= 0; d--) {
+            const Axis& axis = of.axes[d];
+            const unsigned taps = max(axis.taps, 1);
+            found += (axis.first_tap + (int)(rest % taps) * axis.tap_step) * (int)w.weight_step[d];
+            rest /= taps;
+        }
+        return found;
+    }
+    __device__ __forceinline__ void go(const Class& of, int channel, const int (&tap)[AXES],
+                                       bool is_there) {}
+};
+
+// Copies the tiles of a block, one depth after the other. A thread has packs of V channels of several
+// rows of A. The depth runs through the channels of a tap, then comes the next tap; only there a
+// thread has to find out which places it reads.
+template <class Tile, int V> struct Loader {
+    using T = typename Tile::Element;
+    static constexpr int PER_ROW = Tile::BK / V, APART = Tile::THREADS / PER_ROW;
+    static constexpr int ROWS = Tile::BM / APART;
+
+    const T *x, *image[ROWS];
+    const Windows& w;
+    const Class& of;
+    const Row* rows;
+    Filters<Tile, V> filters;
+    int row, column, channel, tap[AXES], taps_left;
+    unsigned inside;  // a bit for each row
+
+    __device__ __forceinline__ Loader(const T* x, const T* weight, const Windows& w,
+                                      const Class& of, const Row* rows, int first_column)
+        : x(x), w(w), of(of), rows(rows), filters(weight, w, of, first_column), tap{},
+          taps_left(of.taps) {
+        row = threadIdx.x / PER_ROW;
+        channel = column = threadIdx.x % PER_ROW * V;
+        arrive();
+    }
+    __device__ __forceinline__ void load(typename Tile::Stage& to) {
+#pragma unroll
+        for (int i = 0; i < ROWS; i++) {
             copy<V>(to.a.at(row + i * APART, column), image[i], inside >> i & 1);
             image[i] += Tile::BK;
         }
-#pragma unroll
-        for (int i = 0; i < B_ROWS; i++)
-            copy<V>(to.b.at(row + i * APART, column), filter + i * APART * w.weight_output,
-                    i * APART < filters);
-        filter += Tile::BK;
+        filters.load(to);
         channel += Tile::BK;
         if (channel >= w.channels) arrive();
     }
@@ -61,20 +148,17 @@ template <class Tile, int V> struct Loader {
             tap[1] = 0;
             tap[0]++;
         }
-        if (taps_left == 0) filters = 0;
+        filters.go(of, channel, tap, taps_left > 0);
         long long at = channel;
         int moved[AXES];
-        filter = weight + channel;
 #pragma unroll
         for (int d = 0; d < AXES; d++) {
-            const Axis& axis = of.axes[d];
-            moved[d] = tap[d] * axis.tap_move;
+            moved[d] = tap[d] * of.axes[d].tap_move;
             at += moved[d] * w.step[d];
-            filter += (axis.first_tap + tap[d] * axis.tap_step) * w.weight_step[d];
         }
         inside = 0;
 #pragma unroll
-        for (int i = 0; i < A_ROWS; i++) {
+        for (int i = 0; i < ROWS; i++) {
             const Row& from = rows[row + i * APART];
             bool all = taps_left > 0 && from.write >= 0;
 #pragma unroll

@@ -187,7 +187,11 @@ def _plan(
     else:
         summed = w.shape[0] // groups if backward else w.shape[1]
         x_order, x_strides, packed = _packs(x, itemsize, summed, math.prod(w.shape))
-    if packed:
+    # A data gradient may read channels-last filters as they are, by kernels of tensor cores.
+    across = packed and backward and not few and unit != "Fma" and _lie_across(w, itemsize)
+    if across:
+        w_order, w_strides = None, w.strides
+    elif packed:
         w_order, w_strides = _arranged(w, itemsize, 0 if backward or few else 1)
     else:
         w_order, w_strides = _whole_steps(w, itemsize)
@@ -196,7 +200,8 @@ def _plan(
     if few:
         launch = direct.launch(what, dtype, packed, shapes, window, relu)
     else:
-        launch = tiles.launch(what, _kind(dtype, packed, unit), shapes, window, relu)
+        kind = _kind(dtype, packed, unit)._replace(across=across)
+        launch = tiles.launch(what, kind, shapes, window, relu)
     return _Plan(shape, last, orders=(x_order, w_order), launch=launch)
 
 
@@ -271,6 +276,12 @@ def _is_packed(x: Lies, itemsize: int, channels: int) -> bool:
         and channels * itemsize % 16 == 0
         and not any(step % 16 for step in (strides[0], *strides[2:]))
     )
+
+
+def _lie_across(w: Lies, itemsize: int) -> bool:
+    """Whether packs of 16 bytes hold channels of filters, and offsets 32 bits."""
+    whole = fills(w.shape, w.strides, channels_last_order(len(w.shape)), itemsize)
+    return whole and math.prod(w.shape) < 1 << 30 and _is_packed(w, itemsize, w.shape[1])
 
 
 def _arranged(w: Lies, itemsize: int, inner: int) -> tuple[Ints | None, Ints]:

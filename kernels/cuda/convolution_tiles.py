@@ -30,6 +30,7 @@ class Kind(NamedTuple):
     dtype: np.dtype
     packed: bool  # packs of 16 bytes hold neighbouring channels
     unit: str  # what multiplies, see `Tile`
+    across: bool = False  # filters are packs too, of what is written and not of what is summed
 
 
 class Tile(NamedTuple):
@@ -197,6 +198,7 @@ def _kernel(what: str, kind: Kind, tile: Tile) -> Kernel:
     deep = "true" if what == "convolve" or not kind.packed else "false"
     width = 16 // kind.dtype.itemsize if kind.packed else 1
     name = FLOATS[kind.dtype]
+    deep += ", false" if kind.across else ""
     full = f"{what}<{tile.unit}<{name}, {tile.down}, {tile.across}, {deep}>, {width}>"
     return Kernel(source(filename), full, filename=filename)
 
@@ -217,6 +219,9 @@ def variants() -> Iterator[Kernel]:
                 for tile in _tiles(what, kind):
                     kernel = _kernel(what, kind, tile)
                     found[kernel.name] = kernel
+                    if packed and tile.unit != "Fma" and what == "convolve":
+                        kernel = _kernel(what, kind._replace(across=True), tile)
+                        found[kernel.name] = kernel
         yield from found.values()
 
 

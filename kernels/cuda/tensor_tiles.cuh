@@ -10,7 +10,7 @@
 template <class T> struct FactorType { using type = T; };
 template <> struct FactorType<float> { using type = tf32; };
 
-template <class T, int BM_, int BN_, bool deep> struct Tensor : AtOnce {
+template <class T, int BM_, int BN_, bool deep, bool deep_b = deep> struct Tensor : AtOnce {
     using Element = T;
     using Sum = float;
     using Factor = typename FactorType<T>::type;
@@ -20,10 +20,12 @@ template <class T, int BM_, int BN_, bool deep> struct Tensor : AtOnce {
     static constexpr int WM = BM / 2, WN = BN / 2;
     static constexpr int MI = WM / 16, NJ = WN / 8;
     static constexpr bool HALF = sizeof(T) == 2;
+    static constexpr bool DEEP_B = deep_b;
     static constexpr int PAD = deep || HALF ? 16 / sizeof(T) : 8;
+    static constexpr int PAD_B = deep_b || HALF ? 16 / sizeof(T) : 8;
     struct __align__(16) Stage {
         Lines<T, BM, BK, deep, PAD> a;
-        Lines<T, BN, BK, deep, PAD> b;
+        Lines<T, BN, BK, deep_b, PAD_B> b;
     };
     struct Sums {
         float at[MI][NJ][4];
@@ -40,7 +42,7 @@ template <class T, int BM_, int BN_, bool deep> struct Tensor : AtOnce {
         // Which 8 of 16 rows and which half of the depth the matrix of a lane, or a register, is.
         const int matrix = lane() / 8, low = matrix % 2, high = matrix / 2;
         const int part = of_b ? high : low, half = of_b ? low : high, within = lane() % 8;
-        if constexpr (deep) {
+        if constexpr (of_b ? deep_b : deep) {
             load_matrices(to, rows.at(row + part * 8 + within, k + half * (DEPTH / 2)));
         } else if constexpr (HALF) {
             load_matrices_transposed(to, rows.at(row + part * 8, k + half * 8 + within));

@@ -39,6 +39,7 @@ template <class T, int BM_, int BN_, bool deep> struct Fma : AtOnce {
     static constexpr int BM = BM_, BN = BN_, BK = 64 / sizeof(T), STAGES = 3, AHEAD = STAGES - 1;
     static constexpr int THREADS = BM * BN >= 128 * 128 ? 256 : 128;
     static constexpr int PACK = 16 / sizeof(T);
+    static constexpr bool DEEP_B = deep;
     struct __align__(16) Stage {
         Lines<T, BM, BK, deep, PACK> a;
         Lines<T, BN, BK, deep, PACK> b;

@@ -22,15 +22,16 @@ template <class T, int ROWS, bool deep> struct SwizzledLines {
     }
 };
 
-template <class T, int BM_, int BN_, bool deep> struct Warpgroup {
+template <class T, int BM_, int BN_, bool deep, bool deep_b = deep> struct Warpgroup {
     using Element = T;
     using Sum = float;
     static constexpr int BM = BM_, BN = BN_, BK = 64, STAGES = BM * BN == 128 * 128 ? 3 : 4;
     static constexpr int GROUPS = BM >= 128 ? 2 : 1, MI = BM / 64 / GROUPS;
     static constexpr int THREADS = 128 * GROUPS, AHEAD = STAGES - 2;
+    static constexpr bool DEEP_B = deep_b;
     struct __align__(1024) Stage {
         SwizzledLines<T, BM, deep> a;
-        SwizzledLines<T, BN, deep> b;
+        SwizzledLines<T, BN, deep_b> b;
     };
     // Not 0 at first: the first product does not add to what is there. Sums that other instructions
     // set would make each product wait for the one before it.
@@ -48,7 +49,7 @@ template <class T, int BM_, int BN_, bool deep> struct Warpgroup {
         for (int k = 0; k < BK / 16; k++)
 #pragma unroll
             for (int i = 0; i < MI; i++)
-                add_product<T, BN, deep, deep>(
+                add_product<T, BN, deep, deep_b>(
                     sums.at[i], stage.a.part(group * MI + i, k), stage.b.part(0, k), sums.begun || k > 0);
         commit_products();
         sums.begun = true;

@@ -176,10 +176,12 @@ def hopper(emulated, monkeypatch):
 def test_warpgroups_of_hopper(hopper, dtype, case):
     """Forward, data gradient and, where both sides of the product are long, that to the filters."""
     given = operands(case, dtype, 2, 80, 144)
+    filters_last = dtype == bfloat16
     with record() as seen:
-        check(hopper, *given, case[2:], True)
+        check(hopper, *given, case[2:], True, filters_last)
     walks = [name for name in seen.launches if name.startswith("convolve<Warpgroup")]
     assert len(walks) == 2
+    assert sum("true, false" in name for name in walks) == filters_last
 
 
 @pytest.mark.parametrize(
@@ -198,6 +200,19 @@ def test_every_tile_of_warpgroups(hopper, images, channels, filters, tiles):
     assert all(
         "Warpgroup" in name and tile in name for name, tile in zip(found, tiles, strict=True)
     )
+
+
+@pytest.mark.usefixtures("tf32")
+@WINDOWS
+def test_a_data_gradient_reads_filters_that_lie_last_as_they_are(emulated, case):
+    groups = case[5]
+    for dtype, width in ((np.float32, 4), (np.float16, 8)):
+        given = operands(case, dtype, 2, 3 * width * groups, 5 * width * groups)
+        with record() as seen:
+            check(emulated, *given, case[2:], True, True)
+        if max(case[1]) > 1 or max(case[2]) > 1:
+            assert sum("true, false" in name for name in seen.launches) == 1
+            assert not any("transpose" in name for name in seen.launches)
 
 
 def forget_plans():
