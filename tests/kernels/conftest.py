@@ -6,6 +6,7 @@ import os
 import hardware
 import pytest
 import side_by_side
+import watching
 
 from tapegrad.autograd import arrays
 from tapegrad.kernels.cuda import checks
@@ -95,3 +96,13 @@ def pytest_collection_modifyitems(items, config):
             chosen.append(item)
     config.hook.pytest_deselected(items=left)
     items[:] = chosen
+    watching.put_last(items)
+
+
+def pytest_collection_finish(session):
+    if not session.config.getoption("collectonly"):
+        watching.start(session.config, session.items)
+
+
+def pytest_unconfigure(config):
+    watching.stop(config)
