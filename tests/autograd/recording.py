@@ -14,6 +14,16 @@ class Recording:
     def __init__(self):
         self.launches, self.synchronisations = [], []
 
+    @property
+    def kernels(self):
+        """The launches without the copy of a table of addresses.
+
+        That is made where the allocator hands out other memory than in the step before.
+        """
+        copies = self.launches.count("copy to the device")
+        assert copies <= 1, self.launches
+        return [name for name in self.launches if name != "copy to the device"]
+
     def clear(self):
         self.launches.clear()
         self.synchronisations.clear()

@@ -194,7 +194,7 @@ def test_a_scaled_step_never_waits_and_is_three_launches_more(recording, kind, l
     recording.clear()
     step()
     assert recording.synchronisations == []
-    assert recording.launches == launches
+    assert recording.kernels == launches
 
 
 # How steps are counted on a GPU
