@@ -6,9 +6,10 @@ import itertools
 
 import numpy as np
 import pytest
-import torch
 
 import tapegrad as tg
+
+torch = pytest.importorskip("torch", reason="parity tests compare with PyTorch: tapegrad[parity]")
 
 IMAGES = (2, 3, 4, 5)
 FORMATS = ("contiguous_format", "channels_last", "preserve_format")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 import tapegrad as tg
+
+torch = pytest.importorskip("torch", reason="parity tests compare with PyTorch: tapegrad[parity]")
 
 resnet = pytest.importorskip("resnet", reason="the example needs pip install tapegrad[demo]")
 
