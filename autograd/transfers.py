@@ -119,5 +119,5 @@ def _room(xp: Any, array: Array) -> Array:
     try:
         return xp.empty(array.shape, array.dtype)
     except MemoryError:
-        pass
+        pass  # tried once more outside, where no traceback keeps memory alive
     return retry("a copy to it", xp.empty, array.shape, array.dtype)

@@ -337,20 +337,19 @@ def _launch(
 
 @functools.lru_cache(maxsize=1024)
 def _total(dtype: np.dtype, channels: int, chunks: int) -> Launch:
-    return _totals_kernel(FLOATS[dtype]).prepare(
-        (-(-channels // _TOTAL_BLOCK[0]), 1, 1),
-        _TOTAL_BLOCK,
-        varying=(c_void_p,) * 3,
-        constant=(c_longlong(channels), c_int(chunks)),
-    )
+    return _by_channel(_totals_kernel(FLOATS[dtype]), 3, channels, chunks)
 
 
 @functools.lru_cache(maxsize=1024)
 def _settle(dtype: np.dtype, channels: int, chunks: int) -> Launch:
-    return _settle_kernel(FLOATS[dtype]).prepare(
+    return _by_channel(_settle_kernel(FLOATS[dtype]), 4, channels, chunks)
+
+
+def _by_channel(kernel: Kernel, arrays: int, channels: int, chunks: int) -> Launch:
+    return kernel.prepare(
         (-(-channels // _TOTAL_BLOCK[0]), 1, 1),
         _TOTAL_BLOCK,
-        varying=(c_void_p,) * 4,
+        varying=(c_void_p,) * arrays,
         constant=(c_longlong(channels), c_int(chunks)),
     )
 

@@ -61,13 +61,7 @@ def within(
         message: what the error says, with `{value}` for where the element is in flat memory.
         error: the exception to raise where the host waits next.
     """
-    if not given.size:
-        return
-    with on_device_of(given):
-        given = xp.ascontiguousarray(given)
-        launch = _launch("within", given.dtype, given.size)
-        report, number = checks.watch(message, error)
-        launch(pointer(given), given.size, least, most, report, number)
+    _look("within", xp, given, (least, most), message, error)
 
 
 def nonzero(xp: Any, given: Array, message: str, error: type[Exception]) -> None:
@@ -79,13 +73,24 @@ def nonzero(xp: Any, given: Array, message: str, error: type[Exception]) -> None
         message: what the error says, with `{value}` for where the element is in flat memory.
         error: the exception to raise where the host waits next.
     """
+    _look("nonzero", xp, given, (), message, error)
+
+
+def _look(
+    what: str,
+    xp: Any,
+    given: Array,
+    limits: tuple[float, ...],
+    message: str,
+    error: type[Exception],
+) -> None:
     if not given.size:
         return
     with on_device_of(given):
         given = xp.ascontiguousarray(given)
-        launch = _launch("nonzero", given.dtype, given.size)
+        launch = _launch(what, given.dtype, given.size)
         report, number = checks.watch(message, error)
-        launch(pointer(given), given.size, report, number)
+        launch(pointer(given), given.size, *limits, report, number)
 
 
 _PARAMETERS = {
