@@ -30,7 +30,7 @@ JOBS: dict[str, list[str]] = {
         "tests/gpu/test_memory.py",
         "tests/gpu/test_exchange.py",
     ],
-    "every operation": ["tests/gpu/test_operations.py"],
+    "every operation": ["tests/gpu/test_operations.py", "tests/gpu/test_layouts.py"],
 }
 HARNESS = list(JOBS)[:2]
 ALONE = {"streams, memory, other libraries"}  # others on the GPU would disturb its timing

@@ -1,7 +1,7 @@
 """The machine instructions of compiled kernels, by NVIDIA's disassembler; it needs no GPU.
 
-    python -m tapegrad.kernels.cuda.disassembly 'softmax<float, 4>'            # for sm_90a
-    python -m tapegrad.kernels.cuda.disassembly 'softmax<float, 4>' sm_80
+    python -m tapegrad.kernels.cuda.disassembly 'softmax_rows<float, 4>'       # for sm_90a
+    python -m tapegrad.kernels.cuda.disassembly 'softmax_rows<float, 4>' sm_80
 
 `nvdisasm` comes with the CUDA toolkit, and alone as `pip install nvidia-cuda-nvdisasm`.
 """

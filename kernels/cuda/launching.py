@@ -3,7 +3,7 @@
 A `Kernel` is a text and a name; `Kernel.prepare` fixes grid, block and the arguments that stay, and
 returns a function that takes those that change:
 
-    kernel = Kernel(source("softmax.cu"), "softmax<float, 4>", filename="softmax.cu")
+    kernel = Kernel(source("softmax.cu"), "softmax_rows<float, 4>", filename="softmax.cu")
     pointers = (c_void_p, c_void_p)
     launch = kernel.prepare((rows, 1, 1), (256, 1, 1), varying=pointers, constant=(c_int(n),))
     launch(pointer(x), pointer(out))
@@ -50,7 +50,7 @@ class Kernel:
 
     Args:
         text: CUDA C++ with nothing left to include (`compiling.source`, `compiling.expand`).
-        name: a template instance such as `"softmax<float, 4>"`, or an `extern "C"` name.
+        name: a template instance such as `"softmax_rows<float, 4>"`, or an `extern "C"` name.
         filename: what error messages call the text.
         stack: bytes of local memory that it may use per thread, held by the compile test.
     """
@@ -248,7 +248,7 @@ class RecordingBackend:
 
     Args:
         inner: what runs the kernels.
-        launches: the list to append to, such as `["softmax<float, 4>"]`; a new one if not given.
+        launches: the list to append to, such as `["softmax_rows<float, 4>"]`; a new one if not given.
     """
 
     def __init__(self, inner: Backend, launches: list[str] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""One test per row of shared/numerics.md, for the operations there are: kinks, overflow, aliasing.
+"""Decisions at kinks, at overflow and on aliasing, a test for each.
 
 Values are worked out by hand; what PyTorch does is in tests/parity.
 """

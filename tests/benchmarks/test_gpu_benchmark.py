@@ -260,6 +260,12 @@ def test_the_page_has_targets_tables_and_failures(part):
     assert "- `mul`: CompileError: a | b" in lines
 
 
+def test_every_file_of_tests_for_a_gpu_is_run(part):
+    run = {name for names in part("suites").JOBS.values() for name in names}
+    root = BENCHMARKS.parent
+    assert run >= {str(p.relative_to(root)) for p in (root / "tests" / "gpu").glob("test_*.py")}
+
+
 def test_outcomes_are_summed_up_by_file(part):
     suites = part("suites")
     found = suites.summary(

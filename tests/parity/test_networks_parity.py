@@ -127,7 +127,7 @@ def losing(name, options):
 def test_cross_entropy(same, drawn, smoothing):
     x, target, weight, options = drawn
     if not target.size and options["reduction"] == "mean":
-        return  # NaN there, 0 here: numerics.md
+        return  # NaN there, 0 here: README, "What differs from PyTorch"
     args = [x, np.asarray(target)] + ([] if weight is None else [weight])
     same(losing("cross_entropy", {**options, "label_smoothing": smoothing}), *args)
 
