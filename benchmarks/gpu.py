@@ -45,7 +45,7 @@ def parse_arguments() -> argparse.Namespace:
         "--only", nargs="+", choices=list(PARTS), metavar="PART", help=f"of {', '.join(PARTS)}"
     )
     parser.add_argument("--minutes", type=float, help="for all parts together (9; quick: 3)")
-    parser.add_argument("--quick", action="store_true", help="fewer samples, nothing compiled or compared")
+    parser.add_argument("--quick", action="store_true", help="fewer samples, no compilers")
     parser.add_argument("--device", choices=DEVICES, default="cuda", help="cuda; others: a dry run")
     parser.add_argument("--results", type=Path, help="the folder of gpu.json and gpu.md")
     options = parser.parse_args()

@@ -1,8 +1,9 @@
-"""A folder of compiled kernels that outlives the process, each file named by what it was made from.
+"""A folder of compiled kernels, and of which are fastest, that outlives the process.
 
-The folder is `$TAPEGRAD_CACHE_DIR`, else `tapegrad` in `$XDG_CACHE_HOME` or `~/.cache`. Whatever is
-in it can be made again, so a folder that cannot be written or a damaged file costs time, not
-results: `read` then finds nothing and `write` keeps nothing.
+Each file is named by what it was made from. The folder is `$TAPEGRAD_CACHE_DIR`, else `tapegrad` in
+`$XDG_CACHE_HOME` or `~/.cache`. Whatever is in it can be made again, so a folder that cannot be
+written or a damaged file costs time, not results: `read` then finds nothing and `write` keeps
+nothing.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ import numpy as np
 
 from .cuda import convolution as on_gpu
 from .cuda.convolution_windows import Window
+from .halves import accumulator
 
 Array = Any
 Sizes = tuple[int, ...]
@@ -63,12 +64,6 @@ def taps(
         start, stop = first * stride + offset, (last - 1) * stride + offset + 1
         pairs.append((slice(start, max(start, stop), stride), slice(first, last)))
     return pairs
-
-
-def accumulator(xp: Any, dtype: Any) -> Any:
-    """The dtype in which values of `dtype` are summed: float32 for half precision, else itself."""
-    half = dtype.itemsize == 2 and dtype.kind not in "iu"
-    return xp.dtype(xp.float32) if half else dtype
 
 
 def convolve(
@@ -180,7 +175,7 @@ def convolve_input_gradient(
         return convolve(np, grad, turned, bias, stride, margin, dilation, groups)
 
     moves, output = _moves(input_size, kernel, stride, padding, dilation)
-    dtype = accumulator(np, grad.dtype)
+    dtype = accumulator(grad.dtype)
     weight = np.ascontiguousarray(w, dtype).reshape(groups, len(w) // groups, -1).swapaxes(1, 2)
     offsets = None if bias is None else bias.astype(dtype).reshape(-1, *(1,) * (w.ndim - 1))
     dx = np.empty((len(grad), groups * inputs, *input_size), grad.dtype)
@@ -238,7 +233,7 @@ def col2im(
     moves, output = _moves(size, kernel, stride, padding, dilation)
     images, channels = len(columns), columns.shape[1] // math.prod(kernel)
     columns = columns.reshape(images, channels, *kernel, *output)
-    total = xp.zeros((images, channels, *size), accumulator(xp, columns.dtype))
+    total = xp.zeros((images, channels, *size), accumulator(columns.dtype))
     for place, places, windows in moves:
         total[(..., *places)] += columns[(slice(None), slice(None), *place, *windows)]
     return total.astype(columns.dtype, copy=False)
@@ -321,7 +316,7 @@ class _Windows:
         dilation: Sizes,
         groups: int,
     ) -> None:
-        self.dtype, self.groups = accumulator(np, dtype), groups
+        self.dtype, self.groups = accumulator(dtype), groups
         self.images, self.channels, *size = shape
         self.kernel, self.dilation = tuple(kernel), dilation
         axes = list(zip(size, kernel, stride, padding, dilation, strict=True))

@@ -13,6 +13,7 @@ import numpy as np
 
 from .cuda import cross_entropy as on_gpu
 from .cuda.cross_entropy import Settings
+from .halves import wide
 from .softmax import largest as largest_along
 
 Array = Any
@@ -46,23 +47,23 @@ def cross_entropy(
     dim, ignored, reduction, smoothing = settings
     count = x.shape[dim]
     labels, kept = _labels(target, count, ignored)
-    wider = _wide(x)
+    wider = wide(x)
     largest = largest_along(wider, dim)
     shifted = wider - largest
     losses = -shifted[_places(labels, dim)]
     everything = 0.0
     if smoothing:
-        everything = count if weight is None else _wide(weight).sum()
+        everything = count if weight is None else wide(weight).sum()
         spread = (
             np.add.reduce(shifted, axis=dim)
             if weight is None
-            else np.matmul(np.moveaxis(shifted, dim, -1), _wide(weight))
+            else np.matmul(np.moveaxis(shifted, dim, -1), wide(weight))
         )
     np.exp(shifted, out=shifted)
     sums = np.add.reduce(shifted, axis=dim, keepdims=True)
     beyond = np.log(sums.reshape(losses.shape))
     losses += beyond
-    counts = None if weight is None else _wide(weight)[labels]
+    counts = None if weight is None else wide(weight)[labels]
     if counts is not None:
         losses *= counts
     if smoothing:
@@ -97,18 +98,18 @@ def cross_entropy_gradient(
     largest, sums, (divisor, everything) = statistics
     count = x.shape[dim]
     labels, kept = _labels(target, count, ignored)
-    out = _wide(x) - largest
+    out = wide(x) - largest
     np.exp(out, out=out)
     upon = grad.astype(out.dtype, copy=False) / divisor
     if reduction == "none":
         upon = np.expand_dims(upon, dim)
     exact = upon if not smoothing else upon * (1 - smoothing)
     if weight is not None:
-        exact = exact * np.expand_dims(_wide(weight)[labels], dim)
+        exact = exact * np.expand_dims(wide(weight)[labels], dim)
     if smoothing:
         even = upon * (smoothing / count)
         out *= (exact + even * everything) / sums
-        out -= even if weight is None else even * _spread(_wide(weight), dim, x.ndim)
+        out -= even if weight is None else even * _spread(wide(weight), dim, x.ndim)
     else:
         out *= exact / sums
     out[_places(labels, dim)] -= np.squeeze(exact, dim) if exact.ndim else exact
@@ -165,7 +166,3 @@ def _places(labels: Array, dim: int) -> tuple[Array, ...]:
 def _spread(values: Array, dim: int, ndim: int) -> Array:
     """One number for each class, shaped to meet logits."""
     return values.reshape((-1,) + (1,) * (ndim - dim - 1))
-
-
-def _wide(x: Array) -> Array:
-    return x.astype(np.float32) if x.dtype.itemsize == 2 else x

@@ -18,6 +18,7 @@ import numpy as np
 
 from .cuda import normalization as on_gpu
 from .cuda.channels import Moving
+from .halves import wide
 
 Array = Any
 Dims = tuple[int, ...]
@@ -78,7 +79,7 @@ def normalize(
 
 
 def _wide(x: Array | None) -> Array | None:
-    return x.astype(np.float32) if x is not None and x.dtype.itemsize == 2 else x
+    return None if x is None else wide(x)
 
 
 def _matters(rest: Array, var: Array) -> bool:

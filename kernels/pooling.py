@@ -20,9 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from .convolution import Array, Sizes, accumulator, output_size, taps
+from .convolution import Array, Sizes, output_size, taps
 from .cuda import pooling as on_gpu
 from .cuda.positions import gather_from_planes, put
+from .halves import accumulator
 from .segments import add_at, counted
 
 MOST_PLACES = 100  # in a window whose places are visited one after another
@@ -78,7 +79,7 @@ def max_pool(
     planes = x.reshape(-1, *x.shape[2:]) if x.size else x.reshape(0, *x.shape[2:])
     y = xp.empty((len(planes), *counts), x.dtype)
     indices = xp.empty(y.shape, xp.int64)
-    dtype = accumulator(xp, x.dtype)  # comparing in float32 is exact, and quicker than in halves
+    dtype = accumulator(x.dtype)  # comparing in float32 is exact, and quicker than in halves
     values = math.prod(kernel) * math.prod(counts) * dtype.itemsize
     step = max(1, BLOCK_BYTES // max(1, values))
     search = _Places(xp, dtype, axes, counts)
@@ -225,7 +226,7 @@ def _largest_along(xp: Any, x: Array, places: list[Array]) -> tuple[Array, Array
     The last axis is searched first: of the winners in their lines, the first line's then wins,
     which is the first of all in row-major order.
     """
-    y = x.astype(accumulator(xp, x.dtype), copy=False)
+    y = x.astype(accumulator(x.dtype), copy=False)
     indices, stride = None, 1
     for dim in reversed(range(2, x.ndim)):
         place = places[dim - 2]
@@ -252,7 +253,7 @@ def fractional_winners(xp: Any, x: Array, samples: Array, kernel: Sizes, output:
     start at floor((i + u) a) - floor(u a), a = (m - k) / (n - 1), and the last one at m - k.
     """
     size = x.shape[2:]
-    u = samples.astype(accumulator(xp, x.dtype))
+    u = samples.astype(accumulator(x.dtype))
     starts = xp.zeros(x.shape[:2], xp.int64)
     for axis, (m, k, n) in enumerate(zip(size, kernel, output, strict=True)):
         alpha = u.dtype.type((m - k) / max(n - 1, 1))
@@ -370,7 +371,7 @@ def adaptive_avg_pool(xp: Any, x: Array, output: Sizes) -> Array:
         return on_gpu.avg_pool(xp, x, on_gpu.adaptive(x.shape[2:], output))
     if set(output) == {1}:
         spatial = tuple(range(2, x.ndim))
-        return x.mean(spatial, accumulator(xp, x.dtype), keepdims=True).astype(x.dtype, copy=False)
+        return x.mean(spatial, accumulator(x.dtype), keepdims=True).astype(x.dtype, copy=False)
     axes = [_adaptive(xp, n, count) for n, count in zip(x.shape[2:], output, strict=True)]
     sums = _sums(xp, x, axes)
     sums /= _counts(xp, axes, sums.dtype)
@@ -455,7 +456,7 @@ def _one_by_one(inside: list[tuple[int, int]]) -> list[tuple[Any, Any]]:
 
 def _sums(xp: Any, x: Array, axes: list[_Axis]) -> Array:
     """The sum of each window of x, in the dtype to sum in, as a new array."""
-    sums = x.astype(accumulator(xp, x.dtype), copy=False)
+    sums = x.astype(accumulator(x.dtype), copy=False)
     for dim, axis in enumerate(axes, 2):
         sums = _sum_along(xp, sums, dim, axis)
     return sums
@@ -472,7 +473,7 @@ def _sum_along(xp: Any, x: Array, dim: int, axis: _Axis) -> Array:
 
 def _spread(xp: Any, grad: Array, axes: list[_Axis], divisor: int | None) -> Array:
     """The adjoint of the means: each window's share added to all its places."""
-    dtype = accumulator(xp, grad.dtype)
+    dtype = accumulator(grad.dtype)
     shares = grad.astype(dtype, copy=False) / (divisor or _counts(xp, axes, dtype))
     for dim, axis in reversed(list(enumerate(axes, 2))):
         if axis.uneven:  # the windows that hold a place are those of the opposite pooling

@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 
+from . import halves
 from .cuda import products as on_gpu
 from .sums import total
 
 Array = Any
-
-_HALVES = {np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16)}
 
 
 def matmul(xp: Any, a: Array, b: Array) -> Array:
@@ -29,8 +27,8 @@ def matmul(xp: Any, a: Array, b: Array) -> Array:
     """
     if xp is not np:
         return on_gpu.matmul(xp, a, b)
-    if a.itemsize == 2 and a.dtype in _HALVES:
-        return np.matmul(a.astype(np.float32), b.astype(np.float32)).astype(a.dtype)
+    if halves.is_half(a.dtype):
+        return np.matmul(halves.wide(a), halves.wide(b)).astype(a.dtype)
     return np.matmul(a, b)
 
 
@@ -47,11 +45,10 @@ def scaled_matmul(xp: Any, a: Array, b: Array, factor: float, wide: bool) -> Arr
     >>> scaled_matmul(np, np.ones((2, 4)), np.ones((4, 2)), 0.5, False)[0]
     array([2., 2.])
     """
-    dtype = np.dtype(np.float32) if wide and a.dtype in _HALVES else a.dtype
+    dtype = halves.accumulator(a.dtype) if wide else a.dtype
     if xp is not np:
         return on_gpu.matmul(xp, a, b, factor, dtype)
-    if a.itemsize == 2 and a.dtype in _HALVES:
-        a, b = a.astype(np.float32), b.astype(np.float32)
+    a, b = halves.wide(a), halves.wide(b)
     size = math.prod(a.shape[:-1]) * b.shape[-1]
     if size <= min(a.size, b.size):  # the least of the three takes the factor
         out = np.matmul(a, b)
@@ -94,5 +91,5 @@ def linear_gradient(xp: Any, grad: Array, x: Array) -> tuple[Array, Array]:
     """
     if xp is not np:
         return on_gpu.linear_gradient(xp, grad, x)
-    wide = np.float32 if grad.dtype in _HALVES else grad.dtype
-    return matmul(np, grad.T, x), total(np, grad, (0,), False, wide)
+    sums = total(np, grad, (0,), False, halves.accumulator(grad.dtype))
+    return matmul(np, grad.T, x), sums

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .convolution import accumulator
 from .cuda import resampling as on_gpu
+from .halves import accumulator
 
 Array = Any
 
@@ -125,7 +125,7 @@ def resample(xp: Any, x: Array, plan: Sequence[tuple[int, Taps]]) -> Array:
         if found is not None:
             return found
     weighs = any(len(t.rows) > 1 or t.rows[0].weights is not None for _, t in plan if t.rows)
-    out = x.astype(accumulator(xp, x.dtype), copy=False) if weighs else x
+    out = x.astype(accumulator(x.dtype), copy=False) if weighs else x
     extended = extend(xp, out, plan) if plan else None
     if extended is not None:
         return extended.astype(x.dtype, copy=False)

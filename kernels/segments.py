@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from .convolution import accumulator
 from .cuda import bags as on_gpu
 from .cuda.rows import FLOATS
 from .cuda.segments import combine_rows
+from .halves import accumulator
 from .selection import select
 
 Array = Any
@@ -44,7 +44,7 @@ def add_at(xp: Any, count: int, positions: Array, rows: Array, skipped: int | No
         return combine_rows(xp, "add", start, positions, rows, -1 if skipped is None else skipped)
     if skipped is not None:
         rows = select(np, (positions == skipped)[:, None], 0.0, rows)
-    wide = accumulator(np, rows.dtype)
+    wide = accumulator(rows.dtype)
     if wide != rows.dtype:
         return add_at(np, count, positions, rows.astype(wide)).astype(rows.dtype)
     if width > 1 and rows.size >= _MANY and rows.dtype.kind == "f" and rows.itemsize > 2:

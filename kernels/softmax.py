@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .cuda import softmax as on_gpu
+from .halves import wide
 
 Array = Any
 
@@ -20,7 +21,7 @@ def softmax(xp: Any, x: Array, dim: int, logarithm: bool = False) -> Array:
     """
     if xp is not np:
         return on_gpu.softmax(xp, x, dim, logarithm)
-    shifted = _wide(x) - largest(x, dim)
+    shifted = wide(x) - largest(x, dim)
     if logarithm:
         shifted -= np.log(np.sum(np.exp(shifted), axis=dim, keepdims=True))
     else:
@@ -52,7 +53,3 @@ def largest(x: Array, dim: int) -> Array:
     if not x.size:
         return np.full((*x.shape[:dim], 1, *x.shape[dim + 1 :]), -math.inf, x.dtype)
     return np.max(x, axis=dim, keepdims=True)
-
-
-def _wide(x: Array) -> Array:
-    return x.astype(np.float32) if x.dtype.itemsize == 2 else x

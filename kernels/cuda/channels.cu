@@ -265,9 +265,11 @@ __global__ void __launch_bounds__(256, 1)
     const long long end = mine.is_there ? part.end : 0;
     const bool by_row = given.of_outer != 0;  // else one for each channel
     Normal<C> normal[V];
+    long long group[V];
 #pragma unroll
     for (int i = 0; i < V; i++) {
         normal[i] = {0, 0, 0};
+        group[i] = by_row ? (mine.c + i) / given.of_channel : 0;
         if (!by_row && mine.is_there)
             normal[i] = normal_at(mean, rest, var, mine.c + i, (C)given.eps);
     }
@@ -286,8 +288,7 @@ __global__ void __launch_bounds__(256, 1)
             } else if (by_row) {
 #pragma unroll
                 for (int i = 0; i < V; i++)
-                    normal[i] = normal_at(mean, rest, var,
-                                          number + (mine.c + i) / given.of_channel, (C)given.eps);
+                    normal[i] = normal_at(mean, rest, var, number + group[i], (C)given.eps);
             }
 #pragma unroll
             for (int i = 0; i < V; i++) {

@@ -1,10 +1,11 @@
-"""Which of several launches that make the same results is the fastest, found out once per GPU.
+"""Which of several launches that make the same results is the fastest, found out by timing.
 
 Where a kernel has variants (sizes of tiles), a rule names the one to start with. On a GPU the
-others that fit are timed beside it at the first call with new sizes; the answer is kept in memory
-and, by `kernels/cache.py`, on disk, so that a program that has run before times nothing. Nothing is
-timed in the emulator or while a stream is captured. Variants are only chosen from where they add in
-the same order, so that results do not hang on the answer.
+others that fit are timed beside it at the first call with new sizes; the answer is kept in memory,
+for all GPUs of the process, and by `kernels/cache.py` on disk, for GPUs of that name, so that a
+program that has run before times nothing. Nothing is timed in the emulator or while a stream is
+captured. Variants are only chosen from where they add in the same order, so that results do not
+hang on the answer.
 """
 
 from __future__ import annotations

@@ -95,8 +95,8 @@ def compiled(text: str, names: Sequence[str], arch: str, filename: str = "kernel
 
     Args:
         text: CUDA C++ with nothing left to include.
-        names: the kernels wanted: template instances such as `"softmax_rows<float, 4>"`, or the names of
-            `extern "C"` kernels.
+        names: the kernels wanted: template instances such as `"softmax_rows<float, 4>"`, or the
+            names of `extern "C"` kernels.
         arch: such as `"sm_90a"`; see `architecture`.
         filename: what error messages call the text.
 

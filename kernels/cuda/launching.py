@@ -248,7 +248,7 @@ class RecordingBackend:
 
     Args:
         inner: what runs the kernels.
-        launches: the list to append to, such as `["softmax_rows<float, 4>"]`; a new one if not given.
+        launches: the list to append to, such as `["softmax_rows<float, 4>"]`; a new one if none.
     """
 
     def __init__(self, inner: Backend, launches: list[str] | None = None) -> None:

@@ -102,7 +102,7 @@ PROTOTYPES: dict[str, tuple[Any, ...]] = {
 
 
 class BlasLt:
-    """The functions of a library with cuBLASLt's interface, by their names without the prefix.
+    """The functions of a library with cuBLASLt's interface, by their names.
 
     Args:
         path: of the library.
@@ -152,8 +152,10 @@ class BlasLt:
 
 def find_blas_lt() -> str | None:
     """The path of cuBLASLt as CuPy loads it; None if it is not installed."""
-    from cuda import pathfinder
-
+    try:
+        from cuda import pathfinder  # which comes with CuPy 14
+    except ModuleNotFoundError:
+        return None
     try:
         return pathfinder.load_nvidia_dynamic_lib("cublasLt").abs_path
     except pathfinder.DynamicLibNotFoundError:

@@ -17,6 +17,7 @@ import numpy as np
 
 from tapegrad.kernels.strides import channels_last_order, collapse, filled, fills, is_channels_last
 
+from . import images
 from .compiling import source
 from .digits import Divisor
 from .launching import Kernel, Launch, pointer
@@ -81,13 +82,12 @@ def gather_from_planes(xp: Any, x: Array, index: Array) -> Array:
     along = next((s for n, s in zip(size[::-1], strides[::-1], strict=True) if n > 1), x.itemsize)
     if not fills(size, strides, None, along):
         x, along = xp.ascontiguousarray(x), x.itemsize
-    order = tuple(range(index.ndim))
-    if index.ndim > 2 and is_channels_last(index.shape, index.strides):
-        order = channels_last_order(index.ndim)
+    last = index.ndim > 2 and is_channels_last(index.shape, index.strides)
+    order = channels_last_order(index.ndim) if last else tuple(range(index.ndim))
     steps, through = (*x.strides[:2], *(0,) * (index.ndim - 2)), index.strides
     shape, steps, through = (tuple(v[d] for d in order) for v in (index.shape, steps, through))
     out = _read(xp, x, index, (0, along), shape, steps, through)
-    return out.transpose(tuple(int(d) for d in np.argsort(order)))
+    return out.transpose(images.to_last(index.ndim)) if last else out
 
 
 def rows_named(xp: Any, arrays: Sequence[Array], sizes: Ints, before: int) -> Array:

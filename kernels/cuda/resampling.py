@@ -81,12 +81,7 @@ def table(xp: Any, taps: Taps, dtype: np.dtype) -> Array:
     found = taps.tables.get(key)
     if found is None:
         starts, inputs, weights = taps.by_output
-        made = np.zeros(
-            len(inputs),
-            [("input", "i4"), ("weight", dtype)]
-            if dtype.itemsize == 4
-            else [("input", "i8"), ("weight", dtype)],
-        )
+        made = np.zeros(len(inputs), [("input", f"i{dtype.itemsize}"), ("weight", dtype)])
         made["input"], made["weight"] = inputs, weights
         behind = _taps_at(taps.count)
         whole = np.zeros(behind + made.nbytes, np.uint8)
