@@ -49,16 +49,10 @@ def embedding(
     >>> table.grad.tolist()
     [[0.0, 0.0], [2.0, 2.0]]
     """
-    table, positions = check_tensor("embedding", weight)._data, _positions("embedding", input)
+    count, positions = _rows_of("embedding", weight), _positions("embedding", input)
     same_device("embedding", weight, input)
-    if table.ndim != 2:
-        raise ShapeError(f"embedding: expected a table (V, D), got {describe(weight)}")
-    count = table.shape[0]
     positions = _in_table("embedding", positions, count)
-    if padding_idx is not None:
-        if not -count <= padding_idx < count:
-            raise ArgumentError(f"embedding: padding_idx {padding_idx} is not one of {count} rows")
-        padding_idx %= count
+    padding_idx = _padding("embedding", padding_idx, count)
     xp = module_of(positions)
     if max_norm is not None:
         _shorten(weight, xp.unique(positions), max_norm, norm_type)
@@ -115,12 +109,12 @@ def embedding_bag(
     if mode == "max" and scale_grad_by_freq:
         raise RuntimeError(f"{name}: mode 'max' cannot scale gradients by frequency")
     xp = module_of(positions)
-    positions = _in_table(name, positions, check_tensor(name, weight).shape[0])
+    height = _rows_of(name, weight)
+    positions = _in_table(name, positions, height)
     starts, bags = _bags(name, positions, offsets, include_last_offset)
     count = starts.size
     positions = positions.reshape(-1)
-    if padding_idx is not None:
-        padding_idx %= check_tensor(name, weight)._data.shape[0]
+    padding_idx = _padding(name, padding_idx, height)
     if mode != "max" and max_norm is None and not scale_grad_by_freq and per_sample_weights is None:
         means = mode == "mean"
         return gates.embedding_bag(
@@ -187,6 +181,23 @@ def _largest(xp: Any, rows: Any, sizes: Any) -> Any:
 def _in_table(name: str, positions: Any, count: int) -> Any:
     """The positions, refused where the table does not have them."""
     return in_range(name, positions, count, f"a table of {count} rows")
+
+
+def _rows_of(name: str, weight: Any) -> int:
+    """How many rows a table (V, D) has."""
+    table = check_tensor(name, weight)._data
+    if table.ndim != 2:
+        raise ShapeError(f"{name}: expected a table (V, D), got {describe(weight)}")
+    return table.shape[0]
+
+
+def _padding(name: str, padding_idx: int | None, count: int) -> int | None:
+    """The row that padding names, from 0."""
+    if padding_idx is None:
+        return None
+    if not -count <= padding_idx < count:
+        raise ArgumentError(f"{name}: padding_idx {padding_idx} is not one of {count} rows")
+    return padding_idx % count
 
 
 def _positions(name: str, input: Any) -> Any:

@@ -574,6 +574,20 @@ def test_embedding_shortens_long_rows_in_the_table():
     assert table[2].tolist() == [30.0, 40.0]
 
 
+@pytest.mark.parametrize("mode", ["sum", "mean", "max"])
+@pytest.mark.parametrize("shape", [(3, 2, 2), (3,), ()])
+def test_a_bag_of_embeddings_wants_a_table_of_two_dimensions(shape, mode):
+    with pytest.raises(ValueError, match=r"embedding_bag: expected a table \(V, D\), got float32"):
+        F.embedding_bag(tg.tensor([[0, 0]]), tg.ones(shape), mode=mode)
+
+
+@pytest.mark.parametrize("function", [F.embedding, F.embedding_bag])
+@pytest.mark.parametrize("padding", [7, -4])
+def test_a_padding_row_must_be_in_the_table(function, padding):
+    with pytest.raises(ValueError, match=rf"padding_idx {padding} is not one of 3 rows"):
+        function(tg.tensor([[0, 1]]), tg.ones(3, 2), padding_idx=padding)
+
+
 def test_embedding_positions_must_be_in_the_table():
     with pytest.raises(IndexError, match=r"index 3 is out of range for a table of 3 rows"):
         F.embedding(tg.tensor([-1, 3]), tg.ones(3, 2))
