@@ -315,6 +315,17 @@ def _out_of_memory(what: str, error: MemoryError) -> MemoryError:
 _HOST = _Host()
 
 
+def gpu(index: int | None) -> Any:
+    """CuPy's context in which a GPU is the current one, for code of others.
+
+    What runs out of memory there is theirs to name; inside of `on` it is an array of ours.
+
+    Raises:
+        RuntimeError: if there is no such GPU.
+    """
+    return _Gpu(index or 0).device
+
+
 def on(where: device | str | None) -> _Host | _Gpu:
     """A context in which the library it gives makes arrays on a device (None: the CPU).
 

@@ -88,7 +88,8 @@ class autocast(Switch):
 
     Args:
         device_type: "cuda" or "cpu": tensors there are cast.
-        dtype: float16 or bfloat16. Default: float16 on a GPU, bfloat16 on a CPU.
+        dtype: float16 or bfloat16. Default: that of the region around this
+            one, else float16 on a GPU, bfloat16 on a CPU.
         enabled: whether to cast at all. Default: True.
         cache_enabled: whether a float32 parameter is cast once in the region. Default: True.
 
@@ -111,7 +112,7 @@ class autocast(Switch):
         enabled: bool = True,
         cache_enabled: bool = True,
     ) -> None:
-        self.device_type = _kind("autocast", device_type)
+        self.device_type = check_kind("autocast", device_type)
         self.dtype = None if dtype is None else as_dtype(dtype)
         if self.dtype is not None and self.dtype not in HALVES:
             raise ValueError(f"autocast: dtype must be float16 or bfloat16, not {self.dtype}")
@@ -148,17 +149,18 @@ def is_autocast_enabled(device_type: str = "cuda") -> bool:
     ...     tg.is_autocast_enabled("cpu"), tg.is_autocast_enabled("cuda")
     (True, False)
     """
-    kind, found = _kind("is_autocast_enabled", device_type), _get_region()
+    kind, found = check_kind("is_autocast_enabled", device_type), _get_region()
     return found is not None and found.dtypes.get(kind) is not None
 
 
 def get_autocast_dtype(device_type: str) -> np.dtype:
     """What an `autocast` of that kind of device casts products to, here and now."""
-    kind, found = _kind("get_autocast_dtype", device_type), _get_region()
+    kind, found = check_kind("get_autocast_dtype", device_type), _get_region()
     return (DEFAULTS if found is None else found.chosen)[kind]
 
 
-def _kind(name: str, device_type: str) -> str:
+def check_kind(name: str, device_type: str) -> str:
+    """The kind of device that a name means, for the function `name`."""
     if not isinstance(device_type, str):
         raise ValueError(f"{name}: device_type must be 'cuda' or 'cpu', not {device_type!r}")
     return device(device_type).type
@@ -316,7 +318,7 @@ def custom_fwd(
     >>> y.dtype, x.grad.dtype
     (dtype(bfloat16), dtype('float32'))
     """
-    kind = _kind("custom_fwd", device_type)
+    kind = check_kind("custom_fwd", device_type)
     if fwd is None:
         return functools.partial(custom_fwd, device_type=kind, cast_inputs=cast_inputs)
     inputs = None if cast_inputs is None else as_dtype(cast_inputs)
@@ -341,7 +343,7 @@ def custom_bwd(bwd: Callable[..., Any] | None = None, *, device_type: str) -> Ca
         bwd: the backward; if it is left out, a decorator is returned.
         device_type: "cuda" or "cpu".
     """
-    kind = _kind("custom_bwd", device_type)
+    kind = check_kind("custom_bwd", device_type)
     if bwd is None:
         return functools.partial(custom_bwd, device_type=kind)
 

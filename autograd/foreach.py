@@ -94,14 +94,6 @@ def traced(
     return tracing.traced(function, inputs, formula.__name__)[0]
 
 
-def zeros_like(tensor: Variable) -> Any:
-    """Zeros in the layout of a tensor, so that both are walked in one line."""
-    data = tensor._data
-    xp = module_of(data)
-    with nullcontext() if xp is np else on_device_of(data):
-        return wrap(xp.zeros_like(data))
-
-
 def unscale(tensors: Sequence[Variable], scale: Variable, found: Variable) -> None:
     """Divide tensors on one device by a scale, in place: on a GPU a launch for each dtype.
 

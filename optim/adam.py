@@ -9,7 +9,6 @@ from typing import Any
 from tapegrad.autograd import Tensor
 from tapegrad.autograd import operations as ops
 from tapegrad.autograd.arrays import device, float32
-from tapegrad.autograd.foreach import zeros_like
 
 from .optimizer import Optimizer, Params, check_at_least_zero
 from .updates import Update, counted, descent
@@ -145,7 +144,7 @@ class Adam(Optimizer):
             state["step"] = 0
         for name in _averages(group):
             if name not in state:
-                state[name] = zeros_like(parameter)
+                state[name] = ops.zeros_like(parameter)
         if self.found_inf is None and type(state["step"]) is int:
             state["step"] += 1
             return state["step"]

@@ -14,6 +14,7 @@ from typing import Any
 from tapegrad.autograd import Tensor, foreach, no_grad
 from tapegrad.autograd import operations as ops
 from tapegrad.autograd.arrays import CPU, device, float16, float32
+from tapegrad.autograd.autocast import check_kind
 from tapegrad.autograd.versions import mark_written
 
 from .optimizer import Optimizer
@@ -92,7 +93,7 @@ class GradScaler:
             raise ValueError(f"GradScaler: growth_factor must be above 1, not {growth_factor}")
         if not backoff_factor < 1.0:
             raise ValueError(f"GradScaler: backoff_factor must be below 1, not {backoff_factor}")
-        self._device = _kind(device)
+        check_kind("GradScaler", device)
         self._enabled = bool(enabled)
         self._growth_factor = growth_factor
         self._backoff_factor = backoff_factor
@@ -321,7 +322,3 @@ def _total(found: dict[Any, Tensor], place: device) -> Tensor:
     for other in others:
         first = first + other
     return first
-
-
-def _kind(name: str) -> str:
-    return device(name).type

@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from typing import Any
 
 from tapegrad.autograd import Tensor
-from tapegrad.autograd.foreach import zeros_like
+from tapegrad.autograd import operations as ops
 
 from .optimizer import Optimizer, Params, check_at_least_zero
 from .updates import Update, descent
@@ -96,7 +96,7 @@ class SGD(Optimizer):
         """Whether the velocity begins with this step."""
         first = bool(group["momentum"]) and state.get("momentum_buffer") is None
         if first:
-            state["momentum_buffer"] = zeros_like(parameter)
+            state["momentum_buffer"] = ops.zeros_like(parameter)
         return first
 
     def update(self, group: dict[str, Any], prepared: Any) -> Update:

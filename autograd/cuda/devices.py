@@ -80,7 +80,7 @@ class device:
 
     def __enter__(self) -> device:
         if self.idx >= 0:
-            self._context = arrays.on(f"cuda:{self.idx}")
+            self._context = arrays.gpu(self.idx)
             self._context.__enter__()
         return self
 

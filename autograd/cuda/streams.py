@@ -195,7 +195,7 @@ class stream:
 
     def __enter__(self) -> stream:
         if self.stream is not None:
-            self._device = on(self.stream.device)
+            self._device = arrays.gpu(self.stream.device.index)
             self._device.__enter__()
             self.stream.cupy_stream.__enter__()
         return self

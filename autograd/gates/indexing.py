@@ -226,8 +226,7 @@ def _added(xp: Any, x: Any, key: Key, shape: tuple[int, ...]) -> Any:
     """Zeros of a shape with x added at `key`."""
     if not any(map(_is_positions, _parts(key))):  # no position twice
         result = xp.zeros(shape, x.dtype)
-        rows, places = unmasked(result, key)
-        rows[places] = x
+        write(xp, result, key, x)
         return result
     found = _rows(xp, key, shape)
     if found is None:

@@ -142,6 +142,20 @@ def test_the_cpus_own_error_is_left_alone(gpu):
     assert not isinstance(caught.value, tg.cuda.OutOfMemoryError)
 
 
+CONTEXTS = {
+    "a device": lambda: tg.cuda.device(0),
+    "a stream": lambda: tg.cuda.stream(tg.cuda.Stream()),
+}
+
+
+@pytest.mark.parametrize("context", CONTEXTS)
+def test_what_runs_out_in_code_of_others_is_theirs_to_name(gpu, context):
+    error = MemoryError("of the host")
+    with pytest.raises(MemoryError) as raised, CONTEXTS[context]():
+        raise error
+    assert raised.value is error
+
+
 def test_what_is_saved_twice_counts_once_and_leaves_do_not_count(gpu):
     x = tg.ones(256, device="cuda", requires_grad=True)
     y = x.exp()
