@@ -75,8 +75,11 @@ def convolve(
     padding: Sizes,
     dilation: Sizes,
     groups: int,
+    relu: bool = False,
 ) -> Array:
     """Cross-correlate x (N, C, *size) with w (O, C/groups, *kernel), plus bias: y (N, O, *counts).
+
+    With `relu` negative results become 0.
 
     >>> import numpy as np
     >>> x, w = np.arange(9.0).reshape(1, 1, 3, 3), np.ones((1, 1, 2, 2))
@@ -85,7 +88,7 @@ def convolve(
            [20., 24.]])
     """
     if xp is not np:
-        return on_gpu.convolve(xp, x, w, bias, Window(stride, padding, dilation, groups))
+        return on_gpu.convolve(xp, x, w, bias, Window(stride, padding, dilation, groups), relu)
     outputs = len(w) // groups
     window = w.shape[2:], stride, padding, dilation
     windows = _Windows(x.dtype, x.shape, *window, groups)
@@ -98,6 +101,8 @@ def convolve(
             total += np.matmul(weight, column)
         if offsets is not None:
             total += offsets
+        if relu:
+            np.maximum(total, 0, out=total)
         if windows.merged:
             y[block] = np.moveaxis(total.reshape(groups, outputs, -1, y.shape[3]), 2, 0)
     return y.astype(x.dtype, copy=False).reshape(len(x), len(w), *windows.output)

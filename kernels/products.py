@@ -58,24 +58,25 @@ def scaled_matmul(xp: Any, a: Array, b: Array, factor: float, wide: bool) -> Arr
     return out.astype(dtype, copy=False)
 
 
-def linear(xp: Any, x: Array, weight: Array, bias: Array | None) -> Array:
-    """x W^T + b; on a GPU in one call.
+def linear(xp: Any, x: Array, weight: Array, bias: Array | None, relu: bool = False) -> Array:
+    """x W^T + b, or max(0, x W^T + b); on a GPU in one call.
 
     Args:
         xp: NumPy or CuPy.
         x: (..., k).
         weight: (n, k).
         bias: (n,), or None.
+        relu: whether negative results become 0.
 
     >>> linear(np, np.ones((2, 3)), np.ones((4, 3)), np.ones(4))[0]
     array([4., 4., 4., 4.])
     """
     if xp is not np:
-        return on_gpu.linear(xp, x, weight, bias)
+        return on_gpu.linear(xp, x, weight, bias, relu)
     product = matmul(np, x, weight.T) if x.itemsize == 2 else np.matmul(x, weight.T)
     if bias is not None:
         product += bias
-    return product
+    return np.maximum(product, 0, out=product) if relu else product
 
 
 def linear_gradient(xp: Any, grad: Array, x: Array) -> tuple[Array, Array]:

@@ -14,6 +14,7 @@ from tapegrad.autograd.records import Node
 from tapegrad.kernels import convolution as kernels
 
 from .reductions import sum_
+from .selection import relu_gradient
 
 Sizes = tuple[int, ...]
 
@@ -49,6 +50,20 @@ class Convolution(Gate):
         )
         to_bias = wants_bias and sum_(grad, dims=(0, *range(2, grad.ndim)), keepdim=False)
         return to_x, to_weight, to_bias
+
+
+class ConvolutionRelu(Convolution):
+    """max(0, a convolution), which hands on to it the gradient where it is above 0."""
+
+    needs: ClassVar = {"x": "weight out", "weight": "x out", "bias": "out"}
+
+    def forward(self, xp: Any, x: Any, weight: Any, bias: Any, **window: Any) -> Any:
+        return kernels.convolve(xp, x, weight, bias, **window, relu=True)
+
+    def backward(
+        self, node: Node, grad: Any, out: Any, x: Any, weight: Any, bias: None, **window: Any
+    ) -> Any:
+        return super().backward(node, relu_gradient(grad, out), None, x, weight, bias, **window)
 
 
 class ConvolutionInput(Gate):
@@ -179,6 +194,7 @@ class Col2im(Gate):
 
 
 convolution = Convolution()
+convolution_relu = ConvolutionRelu()
 convolution_input = ConvolutionInput()
 convolution_weight = ConvolutionWeight()
 im2col = Im2col()

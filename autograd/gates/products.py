@@ -15,7 +15,7 @@ from tapegrad.kernels.cuda.blas import lies_evenly
 
 from .copies import arrange
 from .reductions import sum_
-from .selection import where
+from .selection import relu_gradient, where
 from .shape import permute, reshape
 
 
@@ -105,6 +105,18 @@ class Linear(Gate):
         return to_x, to_weight, wants_bias and sum_(rows, dims=(0,), keepdim=False)
 
 
+class LinearRelu(Linear):
+    """max(0, x W^T + b), which hands on to x W^T + b the gradient where it is above 0."""
+
+    needs: ClassVar = {"x": "weight out", "weight": "x out", "bias": "out"}
+
+    def forward(self, xp: Any, x: Any, weight: Any, bias: Any) -> Any:
+        return products.linear(xp, x, weight, bias, relu=True)
+
+    def backward(self, node: Node, grad: Any, out: Any, x: Any, weight: Any, bias: None) -> Any:
+        return super().backward(node, relu_gradient(grad, out), None, x, weight, bias)
+
+
 class LinearGradient(Gate):
     """What a linear layer's weight and bias receive: g^T x, and the rows of g added up.
 
@@ -171,6 +183,7 @@ def _toward(weights: Any, x: Any, y: Any) -> Any:
 matmul = Matmul()
 scaled_matmul = ScaledMatmul()
 linear = Linear()
+linear_relu = LinearRelu()
 linear_gradient = LinearGradient()
 cross = Cross()
 cdist = Cdist()

@@ -202,7 +202,21 @@ class Relu(UnaryGate):
         return xp.maximum(x, 0)
 
     def backward(self, node: Node, grad: Any, out: Any, x: None) -> Any:
-        return where(out <= 0, 0.0, grad)
+        return relu_gradient(grad, out)
+
+
+class ReluGradient(Gate):
+    """What y = max(0, x) hands on to x: the gradient where y is above 0, or NaN."""
+
+    needs: ClassVar = {"grad": "y"}
+    pointwise: ClassVar = True
+    cuda: ClassVar = "y <= T(0) ? T(0) : grad"
+
+    def forward(self, xp: Any, grad: Any, y: Any) -> Any:
+        return select(xp, y <= 0, 0.0, grad)
+
+    def backward(self, node: Node, grads: Any, out: None, grad: None, y: Any) -> Any:
+        return relu_gradient(grads, y), None
 
 
 class NanToNum(Gate):
@@ -233,4 +247,5 @@ fmin = Fmin()
 clamp = Clamp()
 clamp_between = ClampBetween()
 relu = Relu()
+relu_gradient = ReluGradient()
 nan_to_num = NanToNum()

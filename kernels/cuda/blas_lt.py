@@ -1,4 +1,4 @@
-"""Products of matrices with a bias and an activation in the same call, by cuBLASLt.
+"""Products of matrices with a bias and ReLU in the same call, by cuBLASLt.
 
 A `Product` is what can be made once for products of certain sizes: descriptors, layouts, and the
 algorithm that the library's heuristic chooses for them. The numbers are those of NVIDIA's
@@ -24,9 +24,7 @@ LENGTH, DISTANCE = (5, c_int32), (6, c_int64)
 MOST_BYTES, REDUCTION = (1, c_uint64), (3, c_uint32)
 ALIGNMENTS = tuple((number, c_uint32) for number in range(5, 9))  # of A, B, C and D
 
-# cublasLtEpilogue_t: a bias is added first; gelu is the approximation by tanh
-_NONE, _RELU, _WITH_BIAS, _GELU = 1, 2, 4, 32
-EPILOGUES = {None: 0, "relu": _RELU, "gelu_tanh": _GELU}
+_NONE, _RELU, _WITH_BIAS = 1, 2, 4  # of cublasLtEpilogue_t; a bias is added first
 SUMS_OF_B = 512  # of its columns, written where else a bias is read
 
 _IN_COMPUTE_TYPE = 2  # of cublasLtReductionScheme_t: parts of a sum are not rounded to half types
@@ -61,13 +59,13 @@ class Key(NamedTuple):
     distance: int
 
 
-def epilogue(biased: bool, activation: str | None) -> int:
+def epilogue(biased: bool, relu: bool) -> int:
     """What follows a product.
 
-    >>> epilogue(True, "relu"), epilogue(False, None)
+    >>> epilogue(True, True), epilogue(False, False)
     (6, 1)
     """
-    return (_WITH_BIAS if biased else 0) | EPILOGUES[activation] or _NONE
+    return _WITH_BIAS * biased | _RELU * relu or _NONE
 
 
 def alignments(a: int, b: int, d: int, bias: int) -> tuple[int, int, int, int]:

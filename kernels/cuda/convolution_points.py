@@ -43,15 +43,14 @@ def have_rows(dtype: np.dtype, *arrays: tuple[Ints, Ints, bool]) -> bool:
 
 def convolve(xp: Any, x: Array, w: Array, bias: Array | None, relu: bool) -> Array:
     """Each place of x (N, C, *size) by filters w (O, C, 1, ...), in one call."""
-    activation, tf32 = "relu" if relu else None, tf32_convolution_allowed()
-    y = products.linear(xp, _rows(x), _rows(w), bias, activation, tf32)
+    y = products.linear(xp, _rows(x), _rows(w), bias, relu, tf32_convolution_allowed())
     return _images(y, x.shape)
 
 
 def input_gradient(xp: Any, grad: Array, w: Array, bias: Array | None) -> Array:
     """The gradient of `sum(grad * convolve(x, w))` to x, plus a bias."""
     tf32 = tf32_convolution_allowed()
-    to_x = products.linear(xp, _rows(grad), _rows(w).T, bias, None, tf32)
+    to_x = products.linear(xp, _rows(grad), _rows(w).T, bias, tf32=tf32)
     return _images(to_x, grad.shape)
 
 

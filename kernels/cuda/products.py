@@ -1,7 +1,7 @@
 """Products of matrices on a GPU: of floats by cuBLAS (`blas.py`), of whole numbers by a kernel.
 
-A linear layer is one call of cuBLASLt (`blas_lt.py`), which adds the bias and may compute an
-activation as it writes; where the library cannot, a kernel does so after the product.
+A linear layer is one call of cuBLASLt (`blas_lt.py`), which adds the bias and may compute
+ReLU as it writes; where the library cannot, a kernel does so after the product.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ Ints = tuple[int, ...]
 _TILE, _MOST_DIMS = 16, 8  # of products.cu
 _MOST_BLOCKS = 2**31 - 1
 _THREADS = 256
-_ACTIVATIONS = (None, "relu", "gelu_tanh")  # in the order of bias.cu
 
 
 def matmul(
@@ -72,30 +71,31 @@ def linear(
     x: Array,
     weight: Array,
     bias: Array | None,
-    activation: str | None = None,
+    relu: bool = False,
     tf32: bool | None = None,
 ) -> Array:
-    """x W^T + b, and an activation of it, in one call where cuBLASLt can.
+    """x W^T + b, or max(0, x W^T + b), in one call where cuBLASLt can.
 
     Args:
         xp: CuPy.
         x: (..., k), of any strides.
         weight: (n, k), of the same dtype.
         bias: (n,), or None.
-        activation: "relu", "gelu_tanh" or None.
+        relu: whether negative results become 0; a NaN stays, or is for cuBLASLt to decide.
         tf32: whether float32 is multiplied in TF32, if not as the setting says.
     """
-    if x.dtype in blas.TYPES and (bias is not None or activation is not None):
+    if x.dtype in blas.TYPES and (bias is not None or relu):
         vector = None if bias is None else contiguous(xp, bias)
-        epilogue = blas_lt.epilogue(bias is not None, activation)
+        epilogue = blas_lt.epilogue(bias is not None, relu)
         out = _with_epilogue(xp, x, weight.T, epilogue, vector, tf32)
         if out is not None:
             return out
     out = matmul(xp, x, weight.T, tf32=tf32)
     if x.dtype not in blas.TYPES:
-        return out if bias is None else xp.add(out, bias, out=out)
-    if out.size and (bias is not None or activation is not None):
-        _add_bias(xp, out, bias, activation)
+        out = out if bias is None else xp.add(out, bias, out=out)
+        return xp.maximum(out, 0, out=out) if relu else out
+    if out.size and (bias is not None or relu):
+        _add_bias(xp, out, bias, relu)
     return out
 
 
@@ -171,23 +171,21 @@ def _with_epilogue(
     return out
 
 
-def _add_bias(xp: Any, out: Array, bias: Array | None, activation: str | None) -> None:
-    """Add a bias to rows that lie one after another, and compute an activation, in place."""
+def _add_bias(xp: Any, out: Array, bias: Array | None, relu: bool) -> None:
+    """Add a bias to rows that lie one after another, and compute ReLU, in place."""
     to, at = pointer(out), 0 if bias is None else pointer(contiguous(xp, bias))
-    _bias_launch(out.dtype, out.size, out.shape[-1], activation, (to | at) % 16 == 0)(to, at)
+    _bias_launch(out.dtype, out.size, out.shape[-1], relu, (to | at) % 16 == 0)(to, at)
 
 
 @functools.lru_cache(maxsize=4096)
-def _bias_launch(
-    dtype: np.dtype, size: int, columns: int, activation: str | None, aligned: bool
-) -> Launch:
+def _bias_launch(dtype: np.dtype, size: int, columns: int, relu: bool, aligned: bool) -> Launch:
     width = 16 // dtype.itemsize
     width = width if aligned and columns % width == 0 else 1
     packs = size // width
     constant = (
         ctypes.c_longlong(packs),
         ctypes.c_longlong(columns // width),
-        ctypes.c_int(_ACTIVATIONS.index(activation)),
+        ctypes.c_int(relu),
     )
     blocks = min(-(-packs // _THREADS), _MOST_BLOCKS)
     return _bias_kernel(dtype, width).prepare(

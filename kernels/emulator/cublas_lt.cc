@@ -15,7 +15,7 @@ namespace {
 enum Status { SUCCESS = 0, NOT_INITIALIZED = 1, INVALID_VALUE = 7, NOT_SUPPORTED = 15 };
 enum Type { FLOAT32 = 0, FLOAT64 = 1, FLOAT16 = 2, BFLOAT16 = 14 };
 enum Compute { COMPUTE_32F = 68, COMPUTE_64F = 70, COMPUTE_32F_FAST_TF32 = 77 };
-enum Epilogue { NOTHING = 1, RELU = 2, BIAS = 4, GELU = 32, SUMS_OF_B = 512 };
+enum Epilogue { NOTHING = 1, RELU = 2, BIAS = 4, SUMS_OF_B = 512 };
 
 constexpr size_t WORKSPACE = 4096;  // that the algorithm wants, if it may
 constexpr uint64_t MAGIC = 0x746170656772616dull;
@@ -124,7 +124,7 @@ const char* mistake(const Operation* op, const Layout* a, const Layout* b, const
     if (wide != (op->compute == COMPUTE_64F) || wide != (op->scale == FLOAT64)) return "types";
     if (op->compute == COMPUTE_32F_FAST_TF32 && d->type != FLOAT32) return "compute type";
     const bool alone = op->epilogue == NOTHING || op->epilogue == SUMS_OF_B;
-    if (!alone && (op->epilogue & ~(RELU | BIAS | GELU))) return "epilogue";
+    if (!alone && (op->epilogue & ~(RELU | BIAS))) return "epilogue";
     if (d->count > 1 && d->distance < d->leading * (int64_t)d->columns) return "results overlap";
     return nullptr;
 }
@@ -195,7 +195,7 @@ int cublasLtMatmulAlgoGetHeuristic(int64_t handle, Operation* operation, Layout*
     if (wanted < 1) return refuse("number of algorithms");
     if (const char* why = mistake(operation, a, b, c, d)) return refuse(why);
     // As the library does for what it has no kernel for.
-    if (a->type == FLOAT64 && operation->epilogue & (RELU | GELU))
+    if (a->type == FLOAT64 && operation->epilogue & RELU)
         return refuse("epilogue of float64", NOT_SUPPORTED);
     Algorithm algorithm{MAGIC};
     for (int i = 0; i < 4; i++) algorithm.alignment[i] = preference->alignment[i];
@@ -250,9 +250,6 @@ int cublasLtMatmul(int64_t handle, Operation* operation, const void* alpha, cons
                     sum += kept * value_at(C, i * c->distance + column * c->leading + row, c->type);
                 if (biased) sum += value_at(operation->bias, row, d->type);
                 if (operation->epilogue & RELU) sum = sum > 0 ? sum : 0;
-                if (operation->epilogue & GELU)
-                    sum *= 0.5 * (1 + std::tanh(std::sqrt(2 / M_PI) *
-                                                (sum + 0.044715 * sum * sum * sum)));
                 store(D, i * d->distance + column * d->leading + row, d->type, sum);
             }
     return SUCCESS;

@@ -11,14 +11,19 @@ from tapegrad.autograd.gates import products
 from tapegrad.autograd.gates.shape import permute, reshape
 from tapegrad.autograd.operations.arguments import check_tensor, same_dtype
 
+from .arguments import activated
+
 __all__ = [
     "bilinear",
     "linear",
 ]
 
 
-def linear(input: Any, weight: Any, bias: Any = None) -> Any:
+def linear(input: Any, weight: Any, bias: Any = None, *, activation: str | None = None) -> Any:
     """y = x W^T + b: (..., in) with weight (out, in) and bias (out,) gives (..., out).
+
+    With `activation="relu"` y = max(0, x W^T + b) is one gate, on a GPU one call of cuBLASLt, which
+    may make 0 of a NaN.
 
     >>> import tapegrad as tg
     >>> tg.linear(tg.tensor([1.0, 2.0]), tg.tensor([[3.0, 4.0]]), tg.tensor([0.5]))
@@ -33,10 +38,11 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
             "expected (..., in), (out, in) and (out,)"
         )
     same_dtype("linear", input, weight, bias)
+    gate = activated("linear", products.linear, products.linear_relu, activation)
     if x.ndim == 1:
-        product = products.linear(reshape(input, shape=(1, *x.shape)), weight, bias)
+        product = gate(reshape(input, shape=(1, *x.shape)), weight, bias)
         return reshape(product, shape=w.shape[:1])
-    return products.linear(input, weight, bias)
+    return gate(input, weight, bias)
 
 
 def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:

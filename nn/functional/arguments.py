@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from tapegrad.autograd.arrays import FLOATS
-from tapegrad.autograd.engine import describe
-from tapegrad.autograd.errors import DtypeError
+from tapegrad.autograd.engine import Gate, describe
+from tapegrad.autograd.errors import ArgumentError, DtypeError
 from tapegrad.autograd.operations.arguments import check_tensor
 
 
@@ -20,6 +20,18 @@ def float_tensor(name: str, value: Any) -> Any:
             f"{name}: expected a floating tensor, got {describe(value)}; convert it with .float()"
         )
     return value
+
+
+def check_activation(name: str, activation: str | None) -> str | None:
+    """`activation`, if the gates of layers compute it."""
+    if activation not in (None, "relu"):
+        raise ArgumentError(f"{name}: activation must be None or 'relu', got {activation!r}")
+    return activation
+
+
+def activated(name: str, plain: Gate, with_relu: Gate, activation: str | None) -> Gate:
+    """The gate of a layer that also computes its `activation`."""
+    return with_relu if check_activation(name, activation) else plain
 
 
 def computed(name: str, input: Any, inplace: bool, compute: Callable[[Any], Any]) -> Any:

@@ -15,6 +15,7 @@ from tapegrad.autograd.gates.shape import pad, reshape
 from tapegrad.autograd.operations.arguments import check_tensor, same_dtype
 from tapegrad.kernels.convolution import output_size
 
+from .arguments import activated
 from .windows import LAYOUTS, Size, Sizes, batched, check_filled, sizes
 
 __all__ = [
@@ -37,6 +38,8 @@ def conv1d(
     padding: Size | str = 0,
     dilation: Size = 1,
     groups: int = 1,
+    *,
+    activation: str | None = None,
 ) -> Any:
     """Cross-correlation of (N, C, L) with filters (O, C/groups, K) plus a bias (O,).
 
@@ -46,7 +49,8 @@ def conv1d(
     >>> tg.conv1d(tg.tensor([[1.0, 2.0, 4.0]]), tg.tensor([[[-1.0, 1.0]]]))
     tensor([[1., 2.]])
     """
-    return _convolve("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
+    window = stride, padding, dilation, groups
+    return _convolve("conv1d", 1, input, weight, bias, *window, activation)
 
 
 def conv2d(
@@ -57,19 +61,23 @@ def conv2d(
     padding: Size | str = 0,
     dilation: Size = 1,
     groups: int = 1,
+    *,
+    activation: str | None = None,
 ) -> Any:
     """Cross-correlation of (N, C, H, W) with filters (O, C/groups, KH, KW) plus a bias (O,).
 
     The output is (N, O, P, Q) with P = floor((H + 2 padding - dilation (KH - 1) - 1) / stride) + 1.
     `padding` may be "valid" (none) or "same" (the input's size, stride 1). With `groups`, each
-    group of filters sees its own share of the channels.
+    group of filters sees its own share of the channels. With `activation="relu"` the output is
+    max(0, that), in one gate and on a GPU in the same launch.
 
     >>> import tapegrad as tg
     >>> tg.conv2d(tg.ones(1, 1, 3, 3), tg.ones(1, 1, 2, 2))
     tensor([[[[4., 4.],
               [4., 4.]]]])
     """
-    return _convolve("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
+    window = stride, padding, dilation, groups
+    return _convolve("conv2d", 2, input, weight, bias, *window, activation)
 
 
 def conv3d(
@@ -80,6 +88,8 @@ def conv3d(
     padding: Size | str = 0,
     dilation: Size = 1,
     groups: int = 1,
+    *,
+    activation: str | None = None,
 ) -> Any:
     """Cross-correlation of (N, C, D, H, W) with filters (O, C/groups, KD, KH, KW) plus a bias (O,).
 
@@ -89,7 +99,8 @@ def conv3d(
     >>> tg.conv3d(tg.ones(1, 2, 2, 2), tg.ones(1, 1, 2, 2, 2))
     tensor([[[[8.]]]])
     """
-    return _convolve("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
+    window = stride, padding, dilation, groups
+    return _convolve("conv3d", 3, input, weight, bias, *window, activation)
 
 
 def conv_transpose1d(
@@ -237,7 +248,9 @@ def _convolve(
     padding: Size | str,
     dilation: Size,
     groups: int,
+    activation: str | None,
 ) -> Any:
+    gate = activated(name, gates.convolution, gates.convolution_relu, activation)
     w = _filters(name, dims, weight, groups, "(O, C/groups, ...)")
     strides = sizes(name, "stride", stride, dims, 1)
     dilations = sizes(name, "dilation", dilation, dims, 1)
@@ -264,7 +277,7 @@ def _convolve(
                 f"{name}: filters {describe(weight)} with dilation {dilations} are larger than "
                 f"the padded input {describe(input)}, padding {paddings}"
             )
-        out = gates.convolution(
+        out = gate(
             images,
             weight,
             bias,

@@ -11,6 +11,7 @@ from tapegrad.autograd import operations as ops
 
 from .. import functional as F
 from .. import init
+from ..functional.arguments import check_activation
 from ..functional.windows import Size, sizes
 from ..parameter import Parameter
 from .module import Module
@@ -125,17 +126,25 @@ class _Direct(_Convolution):
         padding_mode: str = "zeros",
         device: Any = None,
         dtype: Any = None,
+        *,
+        activation: str | None = None,
     ) -> None:
         window = kernel_size, stride, padding, 0, dilation, groups
         super().__init__(in_channels, out_channels, *window, bias, padding_mode, device, dtype)
+        self.activation = check_activation(type(self).__name__, activation)
 
     def forward(self, input: Tensor) -> Tensor:
-        """The images' responses to every filter."""
+        """The images' responses to every filter, or their activation."""
         padding: Size | str = self.padding
         if self.padding_mode != "zeros" and padding != "valid":
             input, padding = F.pad(input, self._border(), self.padding_mode), 0
         window = self.stride, padding, self.dilation, self.groups
-        return type(self).function(input, self.weight, self.bias, *window)
+        given = self.weight, self.bias, *window
+        return type(self).function(input, *given, activation=self.activation)
+
+    def extra_repr(self) -> str:
+        activation = f", activation={self.activation!r}" if self.activation else ""
+        return super().extra_repr() + activation
 
     def _border(self) -> list[int]:
         """The widths of the padding in the order of `pad`, from the last dimension on."""
@@ -180,6 +189,8 @@ class Conv2d(_Direct):
         padding_mode: what the border holds: "zeros", or as in `pad` "reflect", "replicate" or
             "circular". Default: "zeros".
         device, dtype: where the parameters live and what they are.
+        activation: "relu" for max(0, the response) in the same gate, on a GPU in the same launch.
+            Default: None.
 
     Shape:
         input (N, in_channels, H, W), output (N, out_channels, H', W');

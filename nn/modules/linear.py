@@ -10,6 +10,7 @@ from tapegrad.autograd import operations as ops
 
 from .. import functional as F
 from .. import init
+from ..functional.arguments import check_activation
 from ..parameter import Parameter
 from .module import Module
 
@@ -32,7 +33,7 @@ class Identity(Module):
 
 
 class Linear(Module):
-    """A dense layer: `y = x W^T + b`.
+    """A dense layer: `y = x W^T + b`, or max(0, that).
 
     W and b start uniform in [-1/sqrt(in_features), 1/sqrt(in_features)].
 
@@ -41,6 +42,8 @@ class Linear(Module):
         out_features: size of the last dimension of the output.
         bias: whether b is added. Default: True.
         device, dtype: where the parameters live and what they are.
+        activation: "relu" for max(0, x W^T + b) in the same gate, on a GPU in the same call.
+            Default: None.
 
     Shape:
         input (..., in_features), output (..., out_features);
@@ -60,8 +63,11 @@ class Linear(Module):
         bias: bool = True,
         device: Any = None,
         dtype: Any = None,
+        *,
+        activation: str | None = None,
     ) -> None:
         super().__init__()
+        self.activation = check_activation("Linear", activation)
         self.in_features = in_features
         self.out_features = out_features
         shape = (out_features, in_features)
@@ -79,13 +85,14 @@ class Linear(Module):
             init.uniform_(parameter, -bound, bound)
 
     def forward(self, input: Tensor) -> Tensor:
-        """`input W^T + b`."""
-        return F.linear(input, self.weight, self.bias)
+        """`input W^T + b`, or its activation."""
+        return F.linear(input, self.weight, self.bias, activation=self.activation)
 
     def extra_repr(self) -> str:
+        activation = f", activation={self.activation!r}" if self.activation else ""
         return (
             f"in_features={self.in_features}, out_features={self.out_features}, "
-            f"bias={self.bias is not None}"
+            f"bias={self.bias is not None}{activation}"
         )
 
 

@@ -65,6 +65,7 @@ FLOATING: dict[str, list[tuple[Inputs, dict[str, Any]]]] = {
     "lerp": [(THREE, {})],
     "polygamma": [(ONE, {"n": n}) for n in (3, 4, 9)],
     "pow": [(("x", y), {}) for y in (2.0, 5, 7, 8, 0.5, -2.0, 1.7)] + [((2.0, "x"), {})],
+    "relu_gradient": [(TWO, {})],
     "round_to": [(ONE, {"decimals": decimals}) for decimals in (0, 3, -2)],
     "sinc": [(ONE, {"order": order}) for order in (2, 4, 7)],
     "softplus": [
@@ -180,7 +181,8 @@ def elements(dtype: np.dtype, rng: np.random.Generator) -> np.ndarray:
 
 def calls(gate: Gate) -> list[Call]:
     """The ways to call a pointwise gate, at every dtype that it takes."""
-    sampled = [(tuple(map(_kind, s.inputs)), s.params) for s in SAMPLES if s.gate == gate.name]
+    given = [s for s in SAMPLES if s.gate == gate.name and not s.through]
+    sampled = [(tuple(map(_kind, s.inputs)), s.params) for s in given]
     sampled += FLOATING.get(gate.name, [])
     sampled = sampled or (EITHER_SIDE if len(gate.input_names) == 2 else [(ONE, {})])
     found: dict[str, Call] = {}

@@ -332,6 +332,23 @@ def test_negative_results_become_zero_where_one_asks_and_nan_stays(emulated):
     np.testing.assert_allclose(y, np.where(plain < 0, 0, plain), 1e-5, 1e-5)
 
 
+def test_a_layer_with_relu_is_one_launch_and_one_more_back(recording):
+    model = nn.Conv2d(4, 8, 3, activation="relu").to("cuda")
+    x = tg.randn(2, 4, 6, 6, device="cuda", requires_grad=True)
+    plain = tg.relu(tg.conv2d(x, model.weight, model.bias))
+    gradients = tg.autograd.grad(plain.square().sum(), [x, *model.parameters()])
+    with record() as seen:
+        out = model(x)
+    assert [name for name in seen.launches if "convolve" not in name] == []
+    with record() as seen:
+        found = tg.autograd.grad(out.square().sum(), [x, *model.parameters()])
+    assert [name for name in seen.launches if "relu" in name or "where" in name] == [
+        "fused_relu_gradient"
+    ]
+    assert out.equal(plain)
+    assert all(map(tg.equal, found, gradients))
+
+
 def test_sums_of_whole_numbers_wrap_around(emulated):
     stream = np.random.default_rng(0)
     for dtype in (np.int64, np.int32, np.uint8):

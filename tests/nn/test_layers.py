@@ -560,6 +560,53 @@ def test_embedding_adds_up_repeated_rows_deterministically():
     assert (found[0] == found[1]).all()
 
 
+LAYERS_WITH_RELU = {
+    "linear": (F.linear, (2, 5, 3), (4, 3), {}),
+    "linear of a vector": (F.linear, (3,), (16, 3), {}),
+    "conv1d": (F.conv1d, (2, 3, 9), (4, 3, 3), {"stride": 2}),
+    "conv2d, cropped": (F.conv2d, (2, 4, 6, 5), (4, 2, 2, 3), {"groups": 2, "padding": "same"}),
+    "conv3d without a batch": (F.conv3d, (1, 3, 4, 5), (4, 1, 2, 2, 2), {"padding": 1}),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS_WITH_RELU)
+def test_relu_in_a_layer_is_relu_after_it(name):
+    tg.manual_seed(0)
+    function, *shapes, window = LAYERS_WITH_RELU[name]
+    given = [tg.randn(*s, dtype=tg.float64, requires_grad=True) for s in (*shapes, shapes[1][:1])]
+    for bias in (True, False):
+        leaves = given if bias else given[:2]
+        together = function(*leaves, **window, activation="relu")
+        apart = F.relu(function(*leaves, **window))
+        assert together.equal(apart)
+        assert (apart == 0).any()
+        assert (apart > 0).any()
+        gates = [node.gate for node in tg.Tape.of(together) if "relu" in node.gate]
+        assert gates in (["linear_relu"], ["convolution_relu"])
+        first, second = (tg.autograd.grad(y.square().sum(), leaves) for y in (together, apart))
+        assert all(map(tg.equal, first, second))
+
+
+def test_relu_in_a_layer_keeps_nan():
+    x = tg.tensor([[1.0, math.nan]])
+    assert F.linear(x, tg.ones(1, 2), activation="relu").isnan().all()
+    assert F.conv1d(x, tg.ones(1, 1, 1), activation="relu").isnan().any()
+
+
+def test_layers_show_their_activation_and_refuse_others():
+    assert repr(nn.Linear(2, 3, activation="relu")).endswith("bias=True, activation='relu')")
+    shown = repr(nn.Conv2d(2, 3, 1, activation="relu"))
+    assert shown.endswith("stride=(1, 1), activation='relu')")
+    for make in (
+        lambda: nn.Linear(2, 3, activation="tanh"),
+        lambda: nn.Conv1d(2, 3, 1, activation="tanh"),
+        lambda: F.linear(tg.ones(2), tg.ones(3, 2), activation="tanh"),
+        lambda: F.conv2d(tg.ones(1, 1, 2, 2), tg.ones(1, 1, 1, 1), activation="tanh"),
+    ):
+        with pytest.raises(ValueError, match=r"activation must be None or 'relu', got 'tanh'"):
+            make()
+
+
 def test_embedding_leaves_the_padding_row_alone():
     layer = nn.Embedding(3, 2, padding_idx=-1)
     assert layer.weight[2].tolist() == [0.0, 0.0]
