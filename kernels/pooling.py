@@ -74,15 +74,15 @@ def max_pool(
     counts = tuple(pooled_size(*axis, ceil_mode) for axis in axes)
     if math.prod(kernel) > MOST_PLACES:
         pairs = zip(axes, counts, strict=True)
-        return _largest_along(xp, x, [_places(xp, *axis, count) for axis, count in pairs])
+        return _largest_along(x, [_places(*axis, count) for axis, count in pairs])
 
     planes = x.reshape(-1, *x.shape[2:]) if x.size else x.reshape(0, *x.shape[2:])
-    y = xp.empty((len(planes), *counts), x.dtype)
-    indices = xp.empty(y.shape, xp.int64)
+    y = np.empty((len(planes), *counts), x.dtype)
+    indices = np.empty(y.shape, np.int64)
     dtype = accumulator(x.dtype)  # comparing in float32 is exact, and quicker than in halves
     values = math.prod(kernel) * math.prod(counts) * dtype.itemsize
     step = max(1, BLOCK_BYTES // max(1, values))
-    search = _Places(xp, dtype, axes, counts)
+    search = _Places(dtype, axes, counts)
     for start in range(0, len(planes), step):
         block = slice(start, start + step)
         y[block], indices[block] = search(planes[block])
@@ -126,8 +126,8 @@ def _axes(
 class _Places:
     """Max pooling of planes (n, *size) by the places of the kernel, one after another."""
 
-    def __init__(self, xp: Any, dtype: Any, axes: Sequence[tuple[int, ...]], counts: Sizes) -> None:
-        self.xp, self.dtype, self.counts = xp, dtype, counts
+    def __init__(self, dtype: Any, axes: Sequence[tuple[int, ...]], counts: Sizes) -> None:
+        self.dtype, self.counts = dtype, counts
         along = [
             taps(n, k, count, s, m, d) for (n, k, s, m, d), count in zip(axes, counts, strict=True)
         ]
@@ -139,38 +139,37 @@ class _Places:
         strides = [math.prod(n for n, *_ in axes[axis + 1 :]) for axis in range(len(axes))]
         offsets = product(*(range(0, k * d, d) for _, k, _, _, d in axes))
         steps = [sum(i * s for i, s in zip(at, strides, strict=True)) for at in offsets]
-        self.offsets = xp.asarray(steps, xp.int64)
-        self.starts = xp.zeros((), xp.int64)
+        self.offsets = np.asarray(steps, np.int64)
+        self.starts: Array = np.zeros((), np.int64)
         for (_, _, s, m, _), count, stride in zip(axes, counts, strides, strict=True):
-            self.starts = self.starts[..., None] + (xp.arange(count) * s - m) * stride
+            self.starts = self.starts[..., None] + (np.arange(count) * s - m) * stride
 
     def __call__(self, planes: Array) -> tuple[Array, Array]:
-        xp, dtype = self.xp, self.dtype
-        values = [xp.ascontiguousarray(planes[source], dtype) for source, _ in self.moves]
-        y = xp.empty((len(planes), *self.counts), dtype)
-        winner = _first_largest(xp, values, [window for _, window in self.moves], y)
+        values = [np.ascontiguousarray(planes[source], self.dtype) for source, _ in self.moves]
+        y = np.empty((len(planes), *self.counts), self.dtype)
+        winner = _first_largest(values, [window for _, window in self.moves], y)
         indices = self.offsets.take(winner)
         indices += self.starts
         return y, indices
 
 
-def _first_largest(xp: Any, values: list[Array], windows: list[Any], y: Array) -> Array:
+def _first_largest(values: list[Array], windows: list[Any], y: Array) -> Array:
     """The number of the value that is largest in each window, after y is set to that value.
 
     Each array of values takes part in some windows, `y[window]`; there are 255 of them at most.
     """
-    y[...] = xp.iinfo(y.dtype).min if y.dtype.kind in "iu" else -math.inf
+    y[...] = np.iinfo(y.dtype).min if y.dtype.kind in "iu" else -math.inf
     for value, window in zip(values, windows, strict=True):
-        xp.maximum(y[window], value, out=y[window])
+        np.maximum(y[window], value, out=y[window])
 
     # The winner is the least number of a value that equals the maximum, or, being unequal to
     # itself, a NaN. A test minus one is 0 where it holds and all ones elsewhere, so that `|`
     # gives the number or the largest code, several times quicker than `where`.
-    winner = xp.full(y.shape, 255, xp.uint8)
+    winner = np.full(y.shape, 255, np.uint8)
     for number, (value, window) in enumerate(zip(values, windows, strict=True)):
         hit = (value == y[window]) | (value != value)
-        candidate = (hit.astype(xp.uint8) - xp.uint8(1)) | xp.uint8(number)
-        xp.minimum(winner[window], candidate, out=winner[window])
+        candidate = (hit.astype(np.uint8) - np.uint8(1)) | np.uint8(number)
+        np.minimum(winner[window], candidate, out=winner[window])
     return winner
 
 
@@ -191,9 +190,9 @@ def adaptive_max_pool(xp: Any, x: Array, output: Sizes) -> tuple[Array, Array]:
     for n, count in zip(size, output, strict=True):
         starts, ends = _adaptive_windows(n, count)
         width = max((b - a for a, b in zip(starts, ends, strict=True)), default=1)
-        place = xp.asarray(starts, xp.int64)[:, None] + xp.arange(width)
-        places.append(xp.minimum(place, xp.asarray(ends, xp.int64)[:, None] - 1))
-    return _largest_along(xp, x, places)
+        place = np.asarray(starts, np.int64)[:, None] + np.arange(width)
+        places.append(np.minimum(place, np.asarray(ends, np.int64)[:, None] - 1))
+    return _largest_along(x, places)
 
 
 def adaptive_max_pool_gradient(xp: Any, grad: Array, indices: Array, size: Sizes) -> Array:
@@ -205,22 +204,20 @@ def adaptive_max_pool_gradient(xp: Any, grad: Array, indices: Array, size: Sizes
     return scatter_to_plane(xp, grad, indices, size, adds=overlap)
 
 
-def _places(
-    xp: Any, size: int, kernel: int, stride: int, padding: int, dilation: int, count: int
-) -> Array:
+def _places(size: int, kernel: int, stride: int, padding: int, dilation: int, count: int) -> Array:
     """The places of every window along an axis (count, kernel).
 
     Those outside the image become the nearest of the window inside: to find a maximum, a place may
     come twice.
     """
-    starts = xp.arange(count) * stride - padding
-    first = starts + -(xp.minimum(starts, 0) // dilation) * dilation
-    last = starts + xp.minimum(kernel - 1, (size - 1 - starts) // dilation) * dilation
-    places = starts[:, None] + xp.arange(kernel) * dilation
-    return xp.clip(places, first[:, None], last[:, None])
+    starts = np.arange(count) * stride - padding
+    first = starts + -(np.minimum(starts, 0) // dilation) * dilation
+    last = starts + np.minimum(kernel - 1, (size - 1 - starts) // dilation) * dilation
+    places = starts[:, None] + np.arange(kernel) * dilation
+    return np.clip(places, first[:, None], last[:, None])
 
 
-def _largest_along(xp: Any, x: Array, places: list[Array]) -> tuple[Array, Array]:
+def _largest_along(x: Array, places: list[Array]) -> tuple[Array, Array]:
     """The largest of each window and its index, from places (count, width) along each axis.
 
     The last axis is searched first: of the winners in their lines, the first line's then wins,
@@ -232,16 +229,16 @@ def _largest_along(xp: Any, x: Array, places: list[Array]) -> tuple[Array, Array
         place = places[dim - 2]
         count, width = place.shape
         if width <= MOST_PLACES:
-            values = [xp.take(y, place[:, i], axis=dim) for i in range(width)]
-            winner = _first_largest(xp, values, [...] * width, xp.empty_like(values[0]))
+            values = [np.take(y, place[:, i], axis=dim) for i in range(width)]
+            winner = _first_largest(values, [...] * width, np.empty_like(values[0]))
         else:
-            winner = xp.take(y, place, axis=dim).argmax(axis=dim + 1)
-        rows = xp.arange(count).reshape(count, *(1,) * (x.ndim - dim - 1)) * width
+            winner = np.take(y, place, axis=dim).argmax(axis=dim + 1)
+        rows = np.arange(count).reshape(count, *(1,) * (x.ndim - dim - 1)) * width
         winner = place.ravel().take(rows + winner)
-        y = xp.take_along_axis(y, winner, axis=dim)
+        y = np.take_along_axis(y, winner, axis=dim)
         index = winner * stride
         if indices is not None:
-            index += xp.take_along_axis(indices, winner, axis=dim)
+            index += np.take_along_axis(indices, winner, axis=dim)
         indices, stride = index, stride * x.shape[dim]
     return y.astype(x.dtype, copy=False), indices
 
