@@ -76,7 +76,7 @@ def linear(xp: Any, x: Array, weight: Array, bias: Array | None, relu: bool = Fa
     product = matmul(np, x, weight.T) if x.itemsize == 2 else np.matmul(x, weight.T)
     if bias is not None:
         product += bias
-    return np.maximum(product, 0, out=product) if relu else product
+    return np.maximum(product, product.dtype.type(0), out=product) if relu else product
 
 
 def linear_gradient(xp: Any, grad: Array, x: Array) -> tuple[Array, Array]:

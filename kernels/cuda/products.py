@@ -93,7 +93,7 @@ def linear(
     out = matmul(xp, x, weight.T, tf32=tf32)
     if x.dtype not in blas.TYPES:
         out = out if bias is None else xp.add(out, bias, out=out)
-        return xp.maximum(out, 0, out=out) if relu else out
+        return xp.maximum(out, out.dtype.type(0), out=out) if relu else out
     if out.size and (bias is not None or relu):
         _add_bias(xp, out, bias, relu)
     return out

@@ -69,7 +69,8 @@ def conv2d(
     The output is (N, O, P, Q) with P = floor((H + 2 padding - dilation (KH - 1) - 1) / stride) + 1.
     `padding` may be "valid" (none) or "same" (the input's size, stride 1). With `groups`, each
     group of filters sees its own share of the channels. With `activation="relu"` the output is
-    max(0, that), in one gate and on a GPU in the same launch.
+    max(0, that), in one gate and on a GPU in the same launch, where filters of one place may make 0
+    of a NaN.
 
     >>> import tapegrad as tg
     >>> tg.conv2d(tg.ones(1, 1, 3, 3), tg.ones(1, 1, 2, 2))

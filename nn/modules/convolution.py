@@ -112,6 +112,7 @@ class _Direct(_Convolution):
     """A convolution, which pads with zeros by itself and in other modes before."""
 
     function: ClassVar[Any]
+    _activation: str | None = None
 
     def __init__(
         self,
@@ -131,7 +132,7 @@ class _Direct(_Convolution):
     ) -> None:
         window = kernel_size, stride, padding, 0, dilation, groups
         super().__init__(in_channels, out_channels, *window, bias, padding_mode, device, dtype)
-        self.activation = check_activation(type(self).__name__, activation)
+        self._activation = check_activation(type(self).__name__, activation)
 
     def forward(self, input: Tensor) -> Tensor:
         """The images' responses to every filter, or their activation."""
@@ -140,10 +141,10 @@ class _Direct(_Convolution):
             input, padding = F.pad(input, self._border(), self.padding_mode), 0
         window = self.stride, padding, self.dilation, self.groups
         given = self.weight, self.bias, *window
-        return type(self).function(input, *given, activation=self.activation)
+        return type(self).function(input, *given, activation=self._activation)
 
     def extra_repr(self) -> str:
-        activation = f", activation={self.activation!r}" if self.activation else ""
+        activation = f", activation={self._activation!r}" if self._activation else ""
         return super().extra_repr() + activation
 
     def _border(self) -> list[int]:
@@ -190,7 +191,7 @@ class Conv2d(_Direct):
             "circular". Default: "zeros".
         device, dtype: where the parameters live and what they are.
         activation: "relu" for max(0, the response) in the same gate, on a GPU in the same launch.
-            Default: None.
+            There a kernel of one place may make 0 of a NaN. Default: None.
 
     Shape:
         input (N, in_channels, H, W), output (N, out_channels, H', W');

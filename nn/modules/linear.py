@@ -56,6 +56,8 @@ class Linear(Module):
     (128, 30)
     """
 
+    _activation: str | None = None
+
     def __init__(
         self,
         in_features: int,
@@ -67,7 +69,7 @@ class Linear(Module):
         activation: str | None = None,
     ) -> None:
         super().__init__()
-        self.activation = check_activation("Linear", activation)
+        self._activation = check_activation("Linear", activation)
         self.in_features = in_features
         self.out_features = out_features
         shape = (out_features, in_features)
@@ -86,10 +88,10 @@ class Linear(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """`input W^T + b`, or its activation."""
-        return F.linear(input, self.weight, self.bias, activation=self.activation)
+        return F.linear(input, self.weight, self.bias, activation=self._activation)
 
     def extra_repr(self) -> str:
-        activation = f", activation={self.activation!r}" if self.activation else ""
+        activation = f", activation={self._activation!r}" if self._activation else ""
         return (
             f"in_features={self.in_features}, out_features={self.out_features}, "
             f"bias={self.bias is not None}{activation}"

@@ -593,6 +593,23 @@ def test_relu_in_a_layer_keeps_nan():
     assert F.conv1d(x, tg.ones(1, 1, 1), activation="relu").isnan().any()
 
 
+def test_a_layer_may_have_an_activation_of_its_own():
+    class Activated(nn.Conv2d):
+        def __init__(self, *args):
+            super().__init__(*args)
+            self.activation = nn.ReLU()
+
+        def forward(self, input):
+            return self.activation(super().forward(input))
+
+    assert (Activated(1, 2, 3)(tg.randn(1, 1, 5, 5)) >= 0).all()
+
+
+def test_relu_of_booleans_is_what_it_is_of_a_product_of_them():
+    x, w = tg.tensor([[True, False]]), tg.tensor([[True, True], [False, True]])
+    assert F.linear(x, w, activation="relu").tolist() == F.linear(x, w).tolist() == [[True, False]]
+
+
 def test_layers_show_their_activation_and_refuse_others():
     assert repr(nn.Linear(2, 3, activation="relu")).endswith("bias=True, activation='relu')")
     shown = repr(nn.Conv2d(2, 3, 1, activation="relu"))
