@@ -47,7 +47,7 @@ from .modules.dropout import (
     Dropout3d,
     FeatureAlphaDropout,
 )
-from .modules.embedding import Embedding
+from .modules.embedding import Embedding, EmbeddingBag
 from .modules.flatten import Flatten, Unflatten
 from .modules.folding import Fold, Unfold
 from .modules.fractional_pooling import FractionalMaxPool2d, FractionalMaxPool3d
@@ -195,6 +195,7 @@ __all__ = [
     "Dropout2d",
     "Dropout3d",
     "Embedding",
+    "EmbeddingBag",
     "FeatureAlphaDropout",
     "Flatten",
     "Fold",

@@ -81,12 +81,18 @@ def embedding_bag(
     Args:
         input: (B, n) of integers, n for each bag; or (n,), cut into bags by `offsets`.
         weight: the table (V, D).
-        offsets: (B,), where bags begin, the first at 0.
+        offsets: (B,), where bags begin, the first at 0, none before the one ahead of it.
         mode: "sum", "mean" or "max". Default: "mean".
         per_sample_weights: in the shape of `input`, by which rows are multiplied before a sum.
-        include_last_offset: whether `offsets` has one number more, the end of the last bag.
+        include_last_offset: whether `offsets` has one number more, the end of the last bag; not
+            for an input (B, n). What lies past that end is in no bag and gets no gradient, where
+            PyTorch's maxima take it in and its gradients are undefined.
         padding_idx: a row that is left out of all bags.
         max_norm, norm_type, scale_grad_by_freq, sparse: as in `embedding`.
+
+    Raises:
+        ArgumentError: for offsets that do not begin with 0, decrease or go beyond `input`; on a GPU
+            where the host waits next.
 
     >>> import tapegrad as tg
     >>> from tapegrad.nn import functional as F
@@ -111,18 +117,20 @@ def embedding_bag(
     xp = module_of(positions)
     height = _rows_of(name, weight)
     positions = _in_table(name, positions, height)
-    starts, bags = _bags(name, positions, offsets, include_last_offset)
-    count = starts.size
+    starts, bags, count = _bags(name, positions, offsets, include_last_offset)
     positions = positions.reshape(-1)
     padding_idx = _padding(name, padding_idx, height)
     if mode != "max" and max_norm is None and not scale_grad_by_freq and per_sample_weights is None:
         means = mode == "mean"
-        return gates.embedding_bag(
+        out = gates.embedding_bag(
             weight, positions=positions, starts=starts, bags=bags, mean=means, padding=padding_idx
         )
+        return _first(out, count)
     weighed = per_sample_weights
     if weighed is not None:
         weighed = reshape(weighed, shape=positions.shape)
+        if count < starts.size:  # or a row of infinities would make a gradient of 0 NaN
+            weighed = where(wrap(bags < count), weighed, 0.0)
     if padding_idx is not None:
         kept = xp.nonzero(positions != padding_idx)[0]
         positions, bags = positions[kept], bags[kept]
@@ -130,24 +138,28 @@ def embedding_bag(
     rows = embedding(wrap(positions), weight, None, max_norm, norm_type, scale_grad_by_freq, sparse)
     if weighed is not None:
         rows = rows * reshape(weighed, shape=(*positions.shape, 1))
-    sizes = counted(xp, bags, count)
-    if mode == "max" and positions.size:
-        return _largest(xp, rows, sizes)
-    out = index_add(rows, key=bags, shape=(count, rows.shape[1]))
+    sizes = counted(xp, bags, starts.size)
+    if mode == "max" and positions.size and count:
+        return _largest(xp, rows, sizes[:count])
+    out = index_add(rows, key=bags, shape=(starts.size, rows.shape[1]))
     if mode == "mean":
         out = out / wrap(xp.maximum(sizes, 1).astype(rows.dtype)[:, None])
-    return out
+    return _first(out, count)
 
 
-def _bags(name: str, positions: Any, offsets: Any, ends_too: bool) -> tuple[Any, Any]:
-    """Where bags begin among the positions, and in which of them each position is."""
+def _bags(name: str, positions: Any, offsets: Any, ends_too: bool) -> tuple[Any, Any, int]:
+    """Where bags begin among the positions, in which each position is, and how many are wanted.
+
+    An end of the last bag begins one bag more, of the positions that are in none: to cut those off
+    the host would have to wait for a GPU.
+    """
     xp = module_of(positions)
     if positions.ndim == 2:
         if offsets is not None:
             raise ArgumentError(f"{name}: an input (B, n) takes no offsets")
         count, each = positions.shape
         numbers = xp.arange(count)
-        return numbers * each, xp.repeat(numbers, each)
+        return numbers * each, xp.repeat(numbers, each), count
     if positions.ndim != 1 or offsets is None:
         raise ArgumentError(
             f"{name}: expected an input (B, n), or (n,) with offsets; got shape {positions.shape}"
@@ -156,21 +168,27 @@ def _bags(name: str, positions: Any, offsets: Any, ends_too: bool) -> tuple[Any,
     begin = f"{name}: offsets must be of 1 dimension and begin with 0"
     if starts.ndim != 1:
         raise ArgumentError(begin)
-    if starts.size:
-        beyond = f"{name}: an offset is beyond the {positions.size} positions"
-        within(starts[:1], 0, 0, begin, ArgumentError)
-        within(starts, 0, positions.size, beyond, ArgumentError)
-    if ends_too:
-        if not starts.size:
-            raise ArgumentError(f"{name}: include_last_offset needs at least one offset")
-        starts = starts[:-1]
-    places = xp.arange(positions.size)
-    return starts, xp.searchsorted(starts, places, side="right") - 1
+    if ends_too and not starts.size:
+        raise ArgumentError(f"{name}: include_last_offset needs at least one offset")
+    if not starts.size:  # no bag, which could as well be said by its end alone
+        starts, ends_too = xp.zeros(1, np.int64), True
+    n = positions.size
+    beyond = f"{name}: an offset is beyond the {n} positions"
+    within(starts[:1], 0, 0, begin, ArgumentError)
+    within(starts[-1:], 0, n, beyond, ArgumentError)
+    within(starts[1:] - starts[:-1], 0, n, f"{name}: offsets must not decrease", ArgumentError)
+    bags = xp.searchsorted(starts, xp.arange(n), side="right") - 1
+    return starts, bags, starts.size - bool(ends_too)
+
+
+def _first(rows: Any, count: int) -> Any:
+    """The first `count` rows, where there are more."""
+    return rows if rows.shape[0] == count else index(rows, key=slice(count))
 
 
 def _largest(xp: Any, rows: Any, sizes: Any) -> Any:
     """The largest of consecutive rows, `sizes` to a bag; of equals the first gets the gradient."""
-    longest = sizes.max().item()
+    longest = sizes.max().item() or 1  # there is no largest of nothing
     firsts = xp.cumsum(sizes) - sizes
     places = xp.minimum(xp.arange(longest), xp.maximum(sizes - 1, 0)[:, None]) + firsts[:, None]
     places = xp.minimum(places, rows.shape[0] - 1)  # an empty bag at the end

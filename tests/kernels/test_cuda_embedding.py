@@ -148,8 +148,48 @@ def test_a_bag_of_embeddings_is_one_launch_and_its_gradient_that_of_a_cpu(emulat
             assert not [name for name in seen.launches if name.startswith("gather")]
 
 
-def test_an_offset_beyond_the_positions_is_reported(emulated):
-    for offsets, message in (([0, 5], "beyond the 3 positions"), ([1, 2], "begin with 0")):
+ENDING = {
+    "sum": {"mode": "sum"},
+    "mean without padding": {"mode": "mean", "padding_idx": 1},
+    "weighed": {"mode": "sum", "per_sample_weights": np.linspace(-1, 1, 9)},
+    "by frequency": {"mode": "mean", "scale_grad_by_freq": True},
+    "max": {"mode": "max"},
+}
+
+
+@pytest.mark.parametrize("name", ENDING)
+@pytest.mark.parametrize("ends", [[0, 2, 6], [0, 4, 4], [0, 9], [0, 0], [0]], ids=str)
+def test_bags_end_at_the_last_offset_without_a_wait(emulated, name, ends):
+    stream = np.random.default_rng(0)
+    table, rows = stream.standard_normal((7, 3)), np.array([3, 1, 1, 4, 0, 3, 1, 2, 6])
+    results = []
+    for device in ("cpu", "cuda"):
+        settings = dict(ENDING[name])
+        leaves = [tg.tensor(table, device=device, requires_grad=True)]
+        if "per_sample_weights" in settings:
+            weights = settings["per_sample_weights"]
+            leaves.append(tg.tensor(weights, device=device, requires_grad=True))
+            settings["per_sample_weights"] = leaves[1]
+        given = [tg.tensor(a, device=device) for a in (rows, ends)]
+        with record() as seen:
+            out = F.embedding_bag(
+                given[0], leaves[0], given[1], include_last_offset=True, **settings
+            )
+            (out * out).sum().backward()
+        results.append([out.detach(), *(x.grad for x in leaves)])
+    assert results[0][0].shape == (len(ends) - 1, 3)
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one.numpy(), other.cpu().numpy(), rtol=1e-12, atol=1e-12)
+    if name != "max":
+        assert seen.synchronisations == []
+
+
+def test_wrong_offsets_are_reported(emulated):
+    for offsets, message in (
+        ([0, 5], "beyond the 3 positions"),
+        ([1, 2], "begin with 0"),
+        ([0, 2, 1], "must not decrease"),
+    ):
         given = [tg.tensor(a, device="cuda") for a in ([0, 1, 1], offsets)]
         F.embedding_bag(given[0], tg.ones(2, 2, device="cuda"), given[1])
         with pytest.raises(ValueError, match=message):

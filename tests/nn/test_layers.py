@@ -657,10 +657,114 @@ def test_embedding_positions_must_be_in_the_table():
         F.embedding(tg.tensor([-1, 3]), tg.ones(3, 2))
 
 
-def test_from_pretrained_freezes():
+@pytest.mark.parametrize("layer", [nn.Embedding, nn.EmbeddingBag])
+def test_from_pretrained_freezes(layer):
     table = tg.tensor([[1.0, 2.0]])
-    assert not nn.Embedding.from_pretrained(table).weight.requires_grad
-    assert nn.Embedding.from_pretrained(table, freeze=False).weight.requires_grad
+    assert not layer.from_pretrained(table).weight.requires_grad
+    assert layer.from_pretrained(table, freeze=False).weight.requires_grad
+
+
+BAGS = pytest.mark.parametrize("mode", ["sum", "mean", "max"])
+ENDS = [[0, 1, 3], [0, 2, 2], [0, 0, 5], [0, 0], [0]]
+
+
+@BAGS
+@pytest.mark.parametrize("padding", [None, 1])
+@pytest.mark.parametrize("ends", ENDS, ids=str)
+def test_what_is_past_the_last_bag_might_as_well_not_be_there(mode, padding, ends):
+    rows = np.random.default_rng(0).standard_normal((4, 2))
+    rows[3] = math.inf
+    positions, offsets = tg.tensor([0, 1, 2, 1, 0, 3, 2, 3]), tg.tensor(ends)
+    settings = {"mode": mode, "padding_idx": padding, "include_last_offset": True}
+    found = []
+    for given in (positions, positions[: ends[-1]]):
+        table = tg.tensor(rows, requires_grad=True)
+        y = F.embedding_bag(given, table, offsets, **settings)
+        y.square().sum().backward()
+        found.append((y, table.grad))
+    assert all(map(tg.equal, *found))
+
+
+def test_bags_scale_a_gradient_by_all_uses_of_a_row():
+    table = tg.ones(3, 1, requires_grad=True)
+    F.embedding_bag(
+        tg.tensor([0, 1, 2, 1]), table, tg.tensor([0, 1, 3]), mode="sum", scale_grad_by_freq=True,
+        include_last_offset=True,
+    ).sum().backward()  # fmt: skip
+    assert table.grad.flatten().tolist() == [1.0, 0.5, 1.0]
+
+
+def test_weights_past_the_last_bag_get_no_gradient():
+    table = tg.tensor([[1.0, 2.0], [math.inf, math.nan]], requires_grad=True)
+    weights = tg.tensor([2.0, 3.0, 4.0, math.inf], requires_grad=True)
+    y = F.embedding_bag(
+        tg.tensor([0, 0, 1, 0]), table, tg.tensor([0, 1, 2]), mode="sum",
+        per_sample_weights=weights, include_last_offset=True,
+    )  # fmt: skip
+    y.sum().backward()
+    assert y.tolist() == [[2.0, 4.0], [3.0, 6.0]]
+    assert weights.grad.tolist() == [3.0, 3.0, 0.0, 0.0]
+    assert table.grad.tolist() == [[5.0, 5.0], [0.0, 0.0]]
+
+
+@BAGS
+def test_no_offsets_make_no_bags(mode):
+    table = tg.ones(3, 2, requires_grad=True)
+    y = F.embedding_bag(tg.tensor([0, 2]), table, tg.zeros(0, dtype=tg.int64), mode=mode)
+    assert y.shape == (0, 2)
+    y.sum().backward()
+    assert not table.grad.any()
+
+
+@BAGS
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("offsets", [[0, 2, 1], [0, 3, 1, 2], [0, -1, 2], [0, 9, 2]], ids=str)
+def test_offsets_must_not_decrease(mode, last, offsets):
+    with pytest.raises(ValueError, match="embedding_bag: offsets must not decrease"):
+        F.embedding_bag(
+            tg.tensor([0, 1, 2, 1]), tg.ones(3, 2), tg.tensor(offsets),
+            mode=mode, include_last_offset=last,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_offsets_must_be_within_the_positions(last):
+    with pytest.raises(ValueError, match="embedding_bag: an offset is beyond the 3 positions"):
+        F.embedding_bag(
+            tg.tensor([0, 1, 2]), tg.ones(3, 2), tg.tensor([0, 4]), include_last_offset=last
+        )
+
+
+@BAGS
+def test_a_bag_of_embeddings_leaves_the_padding_row_alone(mode):
+    layer = nn.EmbeddingBag(3, 2, mode=mode, padding_idx=-1)
+    assert layer.padding_idx == 2
+    assert layer.weight[2].tolist() == [0.0, 0.0]
+    y = layer(tg.tensor([[2, 0, 2], [2, 2, 2]]))
+    assert y.tolist() == [layer.weight[0].tolist(), [0.0, 0.0]]
+    y.sum().backward()
+    assert layer.weight.grad.tolist() == [[1.0, 1.0], [0.0, 0.0], [0.0, 0.0]]
+
+
+def test_a_layer_of_bags_refuses_what_the_function_refuses():
+    bags = tg.tensor([[0, 1]])
+    with pytest.raises(ValueError, match="embedding_bag: mode must be 'sum', 'mean' or 'max'"):
+        nn.EmbeddingBag(3, 2, mode="median")(bags)
+    with pytest.raises(RuntimeError, match="mode 'max' cannot scale gradients by frequency"):
+        nn.EmbeddingBag(3, 2, mode="max", scale_grad_by_freq=True)(bags)
+    with pytest.raises(NotImplementedError, match="per_sample_weights go with mode 'sum'"):
+        nn.EmbeddingBag(3, 2)(bags, per_sample_weights=tg.ones(1, 2))
+
+
+@pytest.mark.parametrize("layer", [nn.Embedding, nn.EmbeddingBag])
+def test_a_table_that_does_not_fit_the_layer_is_refused(layer):
+    name = layer.__name__
+    with pytest.raises(ValueError, match=f"{name}: padding_idx 3 is not one of 3 rows"):
+        layer(3, 2, padding_idx=3)
+    with pytest.raises(ValueError, match=rf"{name}: expected a table \(3, 2\), got \(2, 3\)"):
+        layer(3, 2, _weight=tg.ones(2, 3))
+    with pytest.raises(ValueError, match=rf"{name}: expected a table of 2 dimensions, got \(3,\)"):
+        layer.from_pretrained(tg.ones(3))
 
 
 def test_a_query_that_may_look_nowhere_gets_0_and_no_gradient():

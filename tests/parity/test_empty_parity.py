@@ -118,6 +118,16 @@ FUNCTIONAL = {
     "embedding of none": (lambda f, i, w: f.embedding(i, w), places(0), z(3, 2)),
     "embedding of no rows": (lambda f, i, w: f.embedding(i, w), places(1), z(0, 2)),
     "embedding, width 0": (lambda f, i, w: f.embedding(i, w), places(2), z(3, 0)),
+    "embedding_bag of none": (
+        lambda f, i, w, o: f.embedding_bag(i, w, o, mode="max"), places(0), z(3, 2), places(2)
+    ),
+    "embedding_bag, its end": (
+        lambda f, i, w, o: f.embedding_bag(i, w, o, include_last_offset=True),
+        places(0), z(3, 2), places(1),
+    ),
+    "embedding_bag, no bags": (
+        lambda f, i, w, o: f.embedding_bag(i, w, o, mode="sum"), places(0), z(3, 2), places(0)
+    ),
     "cross_entropy of none": (
         lambda f, x, t: f.cross_entropy(x, t, reduction="sum"), z(0, 3), places(0)
     ),

@@ -333,6 +333,68 @@ def test_embedding_with_the_same_table(settings):
         np.testing.assert_allclose(ours.detach().numpy(), theirs.detach().numpy(), rtol=1e-10)
 
 
+BAGS = [
+    {}, {"mode": "sum"}, {"mode": "max"}, {"padding_idx": -2}, {"mode": "max", "padding_idx": 4},
+    {"max_norm": 1.0, "mode": "sum"}, {"max_norm": 0.5, "norm_type": 1.0},
+    {"include_last_offset": True}, {"include_last_offset": True, "mode": "sum", "padding_idx": 4},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("settings", BAGS, ids=str)
+def test_bags_of_embeddings_with_the_same_table(settings):
+    yours = torch.nn.EmbeddingBag(6, 3, dtype=torch.float64, **settings)
+    mine = nn.EmbeddingBag(6, 3, dtype=tg.float64, **settings)
+    assert list(mine.state_dict()) == list(yours.state_dict()) == ["weight"]
+    mine.load_state_dict({key: value.numpy() for key, value in yours.state_dict().items()})
+    lines, flat = np.array([[1, 4, 1], [0, 4, 4]]), np.array([1, 4, 1, 0, 4, 4, 5])
+    offsets = np.array([0, 2, 2, 7])
+    weights = np.linspace(-1, 1, flat.size) if settings.get("mode") == "sum" else None
+    for given in ((lines,), (flat, offsets), (flat, offsets, weights)):
+        ours, theirs = (
+            layer(*(x if x is None else tensor(x) for x in given))
+            for layer, tensor in ((mine, tg.tensor), (yours, torch.tensor))
+        )
+        (ours**2).sum().backward()
+        (theirs**2).sum().backward()
+        for a, b in ((ours, theirs), (mine.weight, yours.weight)):
+            np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=1e-10)
+        np.testing.assert_allclose(
+            mine.weight.grad.numpy(), yours.weight.grad.numpy(), rtol=1e-10, atol=1e-12
+        )
+
+
+@pytest.mark.parametrize("mode", ["sum", "mean", "max"])
+@pytest.mark.parametrize("ends", [[0, 1, 3], [0, 2, 2], [0, 4], [0, 0, 0]], ids=str)
+def test_the_last_offset_ends_the_last_bag(mode, ends):
+    positions, table = np.array([0, 1, 2, 1, 3]), STREAM.standard_normal((4, 2))
+    weights = STREAM.standard_normal(5)
+
+    def bags(f, tensor, length):  # PyTorch's gradient is undefined for what is in no bag
+        def of(table, weights):
+            weights = weights[:length] if mode == "sum" else None
+            return f.embedding_bag(
+                tensor(positions[:length]), table, tensor(ends), mode=mode,
+                per_sample_weights=weights, include_last_offset=True,
+            )  # fmt: skip
+
+        return of
+
+    agree(bags(F, tg.tensor, 5), bags(TF, torch.tensor, ends[-1]), table, weights)
+
+
+def test_an_unfrozen_layer_of_bags_around_a_table():
+    table = STREAM.standard_normal((4, 2))
+    for freeze in (True, False):
+        mine = nn.EmbeddingBag.from_pretrained(tg.tensor(table), freeze, mode="sum", padding_idx=1)
+        yours = torch.nn.EmbeddingBag.from_pretrained(
+            torch.tensor(table), freeze, mode="sum", padding_idx=1
+        )
+        assert mine.weight.requires_grad == yours.weight.requires_grad
+        assert repr(mine) == repr(yours)
+        ours, theirs = mine(tg.tensor([[0, 1, 3]])), yours(torch.tensor([[0, 1, 3]]))
+        np.testing.assert_allclose(ours.detach().numpy(), theirs.detach().numpy())
+
+
 @pytest.mark.parametrize("name", LAYERS)
 def test_state_dicts_have_the_same_keys_and_shapes(name):
     mine, yours, _ = layers(name)
@@ -442,6 +504,8 @@ PRINTED = [
     lambda m: m.FeatureAlphaDropout(),
     lambda m: m.Embedding(3, 4),
     lambda m: m.Embedding(3, 4, 1, 2.0, 3.0, True),
+    lambda m: m.EmbeddingBag(3, 4),
+    lambda m: m.EmbeddingBag(3, 4, 2.0, 3.0, True, "sum", True, None, True, -1),
     lambda m: m.Bilinear(1, 2, 3),
     lambda m: m.Softmax(dim=1),
     lambda m: m.LogSoftmax(dim=-1),
