@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import FLOATS, float64
+from .arrays import CPU, FLOATS, Array, device_of, float64
 from .backward import grad
 from .engine import describe, wrap
 from .operations.creation import require_gradient
 from .records import Variable
+from .transfers import move
 
 
 class GradcheckError(RuntimeError):
@@ -99,7 +100,7 @@ def gradgradcheck(
     if grad_outputs is None:
         stream = np.random.default_rng(0)
         seeds = [
-            require_gradient(wrap(np.asarray(stream.standard_normal(o.shape)).astype(o.dtype)))
+            require_gradient(wrap(_placed(np.asarray(stream.standard_normal(o.shape)), o._data)))
             for o in outputs
         ]
     else:
@@ -137,14 +138,23 @@ def _analytic(output: Any, tensor: Any) -> np.ndarray:
     if output._node is None:
         return rows
     for i in range(len(rows)):
-        seed = np.zeros(output._data.size, output._data.dtype)
-        seed[i] = 1
-        (row,) = grad(
-            output, tensor, seed.reshape(output._data.shape), retain_graph=True, allow_unused=True
-        )
+        one = np.zeros(output._data.size)
+        one[i] = 1
+        seed = _placed(one.reshape(output._data.shape), output._data)
+        (row,) = grad(output, tensor, seed, retain_graph=True, allow_unused=True)
         if row is not None:
-            rows[i] = np.asarray(row._data, float64).reshape(-1)
+            rows[i] = _values(row).reshape(-1)
     return rows
+
+
+def _placed(values: np.ndarray, like: Array) -> Array:
+    """Values in the dtype and on the device of an array."""
+    return move(values.astype(like.dtype), device_of(like))
+
+
+def _values(tensor: Any) -> np.ndarray:
+    """A copy of the values in float64."""
+    return np.array(move(tensor._data, CPU), float64)
 
 
 def _numerical(
@@ -154,11 +164,11 @@ def _numerical(
     data = tensor.data
     columns: list[list[np.ndarray]] = []
     for position in np.ndindex(data.shape):
-        before = data[position]
+        before = data[position].item()
         sides = []
         for step in (eps, -eps):
             data[position] = before + step
-            sides.append([np.array(o._data, float64) for o in _floating(function(*tensors))])
+            sides.append([_values(o) for o in _floating(function(*tensors))])
         data[position] = before
         columns.append(
             [((up - down) / (2 * eps)).reshape(-1) for up, down in zip(*sides, strict=True)]

@@ -178,8 +178,18 @@ class ExternalStream(Stream):
     def __init__(self, stream_ptr: int, device: Any = None) -> None:
         with on(device) as cupy:
             self.device = arrays.device("cuda")
-            self.cupy_stream = cupy.cuda.ExternalStream(stream_ptr, arrays.current_index())
+            self.cupy_stream = cupy.cuda.Stream.from_external(_Handle(stream_ptr))
         self._entered = []
+
+
+class _Handle:
+    """The handle of a stream, by the protocol of CUDA in Python."""
+
+    def __init__(self, handle: int) -> None:
+        self.handle = handle
+
+    def __cuda_stream__(self) -> tuple[int, int]:
+        return 0, self.handle
 
 
 class stream:

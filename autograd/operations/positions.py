@@ -22,6 +22,7 @@ from tapegrad.autograd.engine import array_of, describe, wrap
 from tapegrad.autograd.errors import ArgumentError, DtypeError, PositionError
 from tapegrad.autograd.records import Variable
 from tapegrad.kernels.cuda import ranges
+from tapegrad.kernels.sorting import comparable
 
 from .arguments import check_tensor, on_its_gpu, same_device
 from .creation import as_tensor
@@ -143,7 +144,8 @@ def isin(
     same_device("isin", elements, test_elements)
     x, among = as_tensor(elements)._data, as_tensor(test_elements)._data
     xp = module_of(x if isinstance(elements, Variable) else among)
-    found = xp.isin(xp.asarray(x), xp.asarray(among), assume_unique=assume_unique, invert=invert)
+    given = comparable(xp.asarray(x)), comparable(xp.asarray(among))
+    found = xp.isin(*given, assume_unique=assume_unique, invert=invert)
     return wrap(found.reshape(x.shape))
 
 

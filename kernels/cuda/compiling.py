@@ -24,6 +24,7 @@ OPTIONS = (
     "--prec-div=true",
     "--prec-sqrt=true",
     "--fmad=true",
+    "--device-as-default-execution-space",  # of lambdas; the default since NVRTC 13.1
     "--ptxas-options=-v",
 )
 OLDEST = (8, 0)

@@ -41,6 +41,8 @@ _BLOCK_LIMITS = (1024, 1024, 64)
 _THREADS = 1024
 _SHARED_WITHOUT_ASKING = 48 * 1024
 _MAX_DYNAMIC_SHARED_SIZE = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+# cudaDevAttrComputeCapabilityMajor and cudaDevAttrComputeCapabilityMinor, which CuPy does not name
+_COMPUTE_CAPABILITY = 75, 76
 _INVALID_CONTEXT = 201  # CUDA_ERROR_INVALID_CONTEXT
 _INVALID_VALUE, _OUT_OF_RESOURCES = 1, 701
 
@@ -319,9 +321,7 @@ class CupyBackend:
             except failure as error:
                 if error.status != _INVALID_CONTEXT:
                     raise _explained(error, kernel, grid, block, shared) from None
-                # A thread that has not used the GPU before: its context is made current here.
-                self._runtime.setDevice(number)
-                self._runtime.memGetInfo()
+                self._enter(number)
                 launch(function, gx, gy, gz, bx, by, bz, shared, stream().ptr, address, 0)
 
         return run
@@ -357,6 +357,8 @@ class CupyBackend:
 
     def _function(self, kernel: Kernel, device: int, shared: int) -> int:
         """The handle of `kernel` on `device`, which is current."""
+        if not self._driver.ctxGetCurrent():
+            self._enter(device)
         key = (kernel.text, kernel.name, device)
         with self._loading:
             if key not in self._modules:
@@ -368,21 +370,21 @@ class CupyBackend:
             self._driver.funcSetAttribute(function, _MAX_DYNAMIC_SHARED_SIZE, shared)
         return function
 
+    def _enter(self, device: int) -> None:
+        """Make the context of `device` current in a thread that has not used the GPU before."""
+        self._runtime.setDevice(device)
+        self._runtime.memGetInfo()  # the driver's calls expect a context, which this makes
+
     def _load(self, kernel: Kernel, device: int) -> tuple[int, str]:
         arch = self._architecture(device)
         binary = compiling.compiled(kernel.text, (kernel.name,), arch, kernel.filename)
-        self._runtime.memGetInfo()  # makes the device's context, which the driver's calls expect
         return self._driver.moduleLoadData(binary.cubin), binary.lowered[kernel.name]
 
     def _architecture(self, device: int) -> str:
         if device not in self._architectures:
-            runtime = self._runtime
             major, minor = (
-                runtime.deviceGetAttribute(attribute, device)
-                for attribute in (
-                    runtime.cudaDevAttrComputeCapabilityMajor,
-                    runtime.cudaDevAttrComputeCapabilityMinor,
-                )
+                self._runtime.deviceGetAttribute(attribute, device)
+                for attribute in _COMPUTE_CAPABILITY
             )
             self._architectures[device] = compiling.architecture(major, minor)
         return self._architectures[device]

@@ -154,7 +154,7 @@ def find_blas_lt() -> str | None:
     """The path of cuBLASLt as CuPy loads it; None if it is not installed."""
     try:
         from cuda import pathfinder  # which comes with CuPy 14
-    except ModuleNotFoundError:
+    except ImportError:
         return None
     try:
         return pathfinder.load_nvidia_dynamic_lib("cublasLt").abs_path

@@ -14,6 +14,7 @@ import inspect
 import threading
 import types
 
+import ml_dtypes
 import numpy as np
 import recording
 from standin_cuda import FakeCuda, FakeStream
@@ -124,6 +125,7 @@ def signatures(listed):
 FUNCTIONS, METHODS = signatures(FUNCTIONS), signatures(METHODS)
 # The functions whose first argument CuPy does not make an array of.
 OF_ARRAYS = {name for name, takes in FUNCTIONS.items() if next(iter(takes.parameters)) in "ax"}
+SORTING = {"argpartition", "argsort", "isin", "lexsort", "partition", "sort", "unique"}
 # Which dtypes ufunc.at takes, of those ufuncs that have it.
 AT = {
     "add": "int32 float16 float32 float64 uint32 uint64",
@@ -149,6 +151,10 @@ def check(name, args, kwargs, takes):
             takes[name].bind(*args, **kwargs)
         except TypeError as error:
             raise TypeError(f"cupy.{name}: {error}") from None
+    sorted_ = [
+        v for v in args if name in SORTING and getattr(v, "dtype", None) == ml_dtypes.bfloat16
+    ]
+    refuse(sorted_, NotImplementedError, "Sorting arrays with dtype 'bfloat16' is not supported")
     refuse(kwargs.get("kind") not in (None, "stable"), ValueError, f"{name}: kind must be stable")
     if takes is not FUNCTIONS:
         return
@@ -238,6 +244,8 @@ class FakeArray(np.lib.mixins.NDArrayOperatorsMixin):
         return out
 
     def set(self, array, stream=None):
+        if array.shape != self.shape or array.dtype != self.dtype or not array.flags.c_contiguous:
+            raise ValueError(f"set: {array.dtype}{array.shape} into {self.dtype}{self.shape}")
         recording.launched("copy to the device")
         self.host[...] = array
 

@@ -98,6 +98,12 @@ class FakeStream:
         event.record(self)
         return event
 
+    @staticmethod
+    def from_external(stream):
+        version, handle = stream.__cuda_stream__()
+        assert version == 0
+        return ExternalStream(handle)
+
     def wait_event(self, event):
         self.log.append(("wait", event))
 
@@ -127,9 +133,9 @@ class FakeStream:
 
 
 class ExternalStream(FakeStream):
-    def __init__(self, ptr, device_id=-1):
+    def __init__(self, ptr):
         super().__init__()
-        self.ptr, self.device_id = ptr, device_id
+        self.ptr, self.device_id = ptr, -1
 
 
 class FakePool:
@@ -187,15 +193,12 @@ class FakeCuda(types.SimpleNamespace):
         null.__class__ = Stream
         FakeStream.cuda = self
         self.Device = device
-        self.Stream, self.ExternalStream, self.Event = Stream, ExternalStream, FakeEvent
-        self.OutOfMemoryError = OutOfMemoryError
+        self.Stream, self.Event = Stream, FakeEvent
         self.memory = types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError)
         self.nvrtc = types.SimpleNamespace(getVersion=lambda: (13, 0))
         self.runtime = types.SimpleNamespace(
             CUDARuntimeError=FakeError,
             memoryTypeHost=1,
-            cudaDevAttrComputeCapabilityMajor=75,
-            cudaDevAttrComputeCapabilityMinor=76,
             getDeviceCount=lambda: cupy.count,
             getDevice=device.current,
             setDevice=self.set_device,

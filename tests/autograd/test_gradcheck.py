@@ -190,3 +190,11 @@ def test_an_infinite_gradient_is_not_taken_for_right():
 
 def test_a_nan_on_both_sides_is_not_taken_for_right():
     assert not gradcheck(lambda x: x.log(), leaf(-1.0), raise_exception=False)
+
+
+def test_gradients_on_a_gpu_are_checked_there(gpu):
+    x = tg.tensor([[0.5, -1.5], [2.0, 0.25]], dtype=tg.float64, device="cuda", requires_grad=True)
+    before = x.tolist()
+    assert gradcheck(lambda x: (tg.tanh(x) @ x, x.sum()), x)
+    assert gradgradcheck(tg.exp, x)
+    assert x.tolist() == before

@@ -24,7 +24,7 @@ def long_work(size=2048, times=20):
 
 @pytest.fixture
 def warm():
-    long_work(64, 2)
+    long_work(4096, 2)  # of the sizes below, whose kernels and memory are then there
     tg.cuda.synchronize()
 
 

@@ -241,12 +241,14 @@ class Driver:
             self.status = status
 
     CUDARuntimeError = CUDADriverError
-    cudaDevAttrComputeCapabilityMajor, cudaDevAttrComputeCapabilityMinor = 75, 76
 
     def __init__(self):
         self.current, self.capability = 0, {0: (9, 0), 1: (8, 0)}
         self.loaded, self.launches, self.attributes, self.failures = [], [], [], []
-        self.bound = 0
+        self.bound, self.without_context = 0, set()  # threads that have not used a GPU
+
+    def ctxGetCurrent(self):
+        return int(threading.get_ident() not in self.without_context)
 
     def getDevice(self):
         return self.current
@@ -255,21 +257,25 @@ class Driver:
         self.bound += 1
 
     def memGetInfo(self):
+        self.without_context.discard(threading.get_ident())
         return 1, 1
 
     def deviceGetAttribute(self, attribute, device):
         return self.capability[device][attribute - 75]
 
     def moduleLoadData(self, image):
+        self._expect_context()
         assert image.startswith(b"\x7fELF")
         self.loaded.append(self.current)
         return len(self.loaded)
 
     def moduleGetFunction(self, module, funcname):
+        self._expect_context()
         assert funcname == "_Z5scaleIfEvPKT_PS0_S0_x"
         return 10 * module
 
     def funcSetAttribute(self, f, attribute, value):
+        self._expect_context()
         self.attributes.append((f, attribute, value))
 
     def launchKernel(
@@ -278,6 +284,7 @@ class Driver:
     ):  # fmt: skip
         if self.failures:
             raise self.failures.pop(0)
+        self._expect_context()
         table = (ctypes.c_void_p * 4).from_address(kernel_params)
         self.launches.append(
             (f, self.current, (grid_dim_x, grid_dim_y, grid_dim_z),
@@ -285,6 +292,18 @@ class Driver:
              ctypes.c_float.from_address(table[2]).value,
              ctypes.c_longlong.from_address(table[3]).value)
         )  # fmt: skip
+
+    def _expect_context(self):
+        if not self.ctxGetCurrent():
+            raise self.CUDADriverError("CUDA_ERROR_INVALID_CONTEXT", 201)
+
+
+def test_the_driver_that_keeps_a_log_has_nothing_that_cupys_lacks():
+    pytest.importorskip("cupy", reason="CuPy is not installed")
+    from cupy_backends.cuda.api import driver, runtime
+
+    names = [name for name in vars(Driver) if not name.startswith("_")]
+    assert [name for name in names if not (hasattr(driver, name) or hasattr(runtime, name))] == []
 
 
 @pytest.fixture
@@ -339,6 +358,32 @@ def test_a_thread_without_a_context_gets_one(driver):
     assert len(driver.launches) == 1
 
 
+@pytest.mark.parametrize("earlier", [None, "another launch", "the same launch"])
+def test_a_thread_that_has_not_used_the_gpu_launches_what_is_loaded_or_not(driver, earlier):
+    pointers = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_float)
+    one, other = (
+        SCALE.prepare(
+            (1, 1, 1),
+            (32, 1, 1),
+            shared=100_000,
+            varying=pointers,
+            constant=(ctypes.c_longlong(1),),
+        )
+        for _ in range(2)
+    )
+    if earlier:
+        (one if earlier == "the same launch" else other)(8, 16, 1.0)
+
+    def launch():
+        driver.without_context.add(threading.get_ident())
+        one(8, 16, 2.0)
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(launch).result()
+    assert driver.bound == 1
+    assert driver.launches[-1][-2] == 2.0
+
+
 @pytest.mark.parametrize(("status", "elsewhere"), [(1, False), (701, False), (700, True)])
 def test_an_error_of_the_driver_names_the_kernel(driver, status, elsewhere):
     driver.failures = [driver.CUDADriverError("CUDA_ERROR_SOMETHING: no", status)]
@@ -364,7 +409,16 @@ def test_a_gpu_that_is_too_old_is_refused(driver):
 @pytest.mark.parametrize(
     ("module", "names"),
     [
-        ("driver", ["launchKernel", "moduleGetFunction", "moduleLoadData", "funcSetAttribute"]),
+        (
+            "driver",
+            [
+                "ctxGetCurrent",
+                "launchKernel",
+                "moduleGetFunction",
+                "moduleLoadData",
+                "funcSetAttribute",
+            ],
+        ),
         ("runtime", ["deviceGetAttribute", "getDevice", "memGetInfo", "setDevice"]),
     ],
 )

@@ -46,7 +46,7 @@ def on(device: str, name: str, drawn: Call) -> list[tg.Tensor]:
         return leaves[-1].requires_grad_() if leaves[-1].is_floating_point() else leaves[-1]
 
     args, kwargs = made((drawn.args, drawn.kwargs), placed, tg)
-    results = parts(found(tg, name)(*args, **kwargs))
+    results = parts(drawn.of(found(tg, name)(*args, **kwargs)))
     outputs = [part for part in results if part.requires_grad]
     if not outputs or not drawn.order:
         return results
