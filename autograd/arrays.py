@@ -87,6 +87,11 @@ def module_of(array: Array) -> ModuleType:
         raise TypeError(f"{type(array).__name__} is not an array of NumPy or CuPy") from None
 
 
+def is_traced(array: Array) -> bool:
+    """Whether it stands for an array while a function is traced."""
+    return module_of(array).__name__ == "symbolic"
+
+
 def is_array(value: object) -> bool:
     """Whether `value` is an array (or array scalar) of a known library."""
     return type(value) in MODULES or isinstance(value, np.ndarray)
@@ -142,7 +147,8 @@ class device(str):
 
 
 CPU = device("cpu")
-_gpus: dict[int, device] = {}  # by number: making one takes 2 us
+# By number: making one takes 2 us. A trace of functions on a CPU has none.
+_gpus: dict[int | None, device] = {None: CPU}
 
 
 def device_of(array: Array) -> device:

@@ -13,6 +13,7 @@ cast once in a region, however often it is used.
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from types import ModuleType
@@ -41,6 +42,8 @@ from .versions import written_since
 F = TypeVar("F", bound=Callable[..., Any])
 
 DEFAULTS = {"cuda": float16, "cpu": bfloat16}
+_PLACES = {"cuda": "GPU", "cpu": "CPU"}
+_SUPPORTED = {"cuda": FLOATS, "cpu": HALVES}  # PyTorch's; float32 on a GPU casts halves up
 _CAST = FLOATS - {float64}
 _REFUSED = (
     "{}: probabilities in a half type are unsafe to take logarithms of, so this loss does not run "
@@ -86,15 +89,17 @@ class autocast(Switch):
     A context manager and a decorator, per thread and async task like `no_grad`; regions nest, and
     one with `enabled=False` switches its kind of device off inside another.
 
+    As PyTorch's, it warns and stays off where it cannot work: on "cuda" without a GPU, and with a
+    dtype that is no half (on a GPU float32 and float64 are taken). A script with a dtype from its
+    settings so runs everywhere.
+
     Args:
         device_type: "cuda" or "cpu": tensors there are cast.
         dtype: float16 or bfloat16. Default: that of the region around this
             one, else float16 on a GPU, bfloat16 on a CPU.
         enabled: whether to cast at all. Default: True.
-        cache_enabled: whether a float32 parameter is cast once in the region. Default: True.
-
-    Raises:
-        ValueError: for another dtype.
+        cache_enabled: whether a float32 parameter is cast once in the region. Default: as in the
+            region around this one, else True.
 
     >>> import tapegrad as tg
     >>> x, w = tg.ones(2, 3), tg.ones(3, 4, requires_grad=True)
@@ -110,29 +115,23 @@ class autocast(Switch):
         device_type: str,
         dtype: Any = None,
         enabled: bool = True,
-        cache_enabled: bool = True,
+        cache_enabled: bool | None = None,
     ) -> None:
-        self.device_type = check_kind("autocast", device_type)
-        self.dtype = None if dtype is None else as_dtype(dtype)
-        if self.dtype is not None and self.dtype not in HALVES:
-            raise ValueError(f"autocast: dtype must be float16 or bfloat16, not {self.dtype}")
-        self.enabled = bool(enabled)
-        self.cache_enabled = bool(cache_enabled)
+        self.device_type = kind = check_kind("autocast", device_type)
+        self.dtype = get_autocast_dtype(kind) if dtype is None else as_dtype(dtype)
+        self.cache_enabled = (
+            is_autocast_cache_enabled() if cache_enabled is None else bool(cache_enabled)
+        )
+        missing = _what_is_missing(kind, self.dtype) if enabled else None
+        if missing is not None:
+            warnings.warn(f"autocast: {missing}; it is disabled", stacklevel=2)
+        self.enabled = bool(enabled) and missing is None
 
     def __enter__(self) -> Any:
         found = _get_region()
-        dtypes = {} if found is None else found.dtypes
-        chosen = DEFAULTS if found is None else found.chosen
-        dtype = chosen[self.device_type] if self.dtype is None else self.dtype
         kept = None if found is None else found.cache
-        _region.set(
-            Region(
-                {**dtypes, self.device_type: dtype if self.enabled else None},
-                {**chosen, self.device_type: dtype},
-                ({} if kept is None else kept) if self.cache_enabled else None,
-                found,
-            )
-        )
+        cache = ({} if kept is None else kept) if self.cache_enabled else None
+        _region.set(_changed(self.device_type, self.dtype, self.enabled, cache, found))
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -149,14 +148,121 @@ def is_autocast_enabled(device_type: str = "cuda") -> bool:
     ...     tg.is_autocast_enabled("cpu"), tg.is_autocast_enabled("cuda")
     (True, False)
     """
-    kind, found = check_kind("is_autocast_enabled", device_type), _get_region()
-    return found is not None and found.dtypes.get(kind) is not None
+    return lower_dtype(check_kind("is_autocast_enabled", device_type)) is not None
+
+
+def lower_dtype(kind: str) -> np.dtype | None:
+    """What products on that kind of device are cast to here and now, if they are."""
+    found = _get_region()
+    return None if found is None else found.dtypes.get(kind)
 
 
 def get_autocast_dtype(device_type: str) -> np.dtype:
     """What an `autocast` of that kind of device casts products to, here and now."""
     kind, found = check_kind("get_autocast_dtype", device_type), _get_region()
     return (DEFAULTS if found is None else found.chosen)[kind]
+
+
+def is_autocast_available(device_type: str) -> bool:
+    """Whether there are lists for that kind of device: True for "cpu" and "cuda", GPU or not.
+
+    Raises:
+        TypeError: if it is not a string.
+
+    >>> import tapegrad as tg
+    >>> tg.amp.is_autocast_available("cuda"), tg.amp.is_autocast_available("mps")
+    (True, False)
+    """
+    if not isinstance(device_type, str):
+        raise TypeError(f"is_autocast_available: device_type must be a string, not {device_type!r}")
+    return device_type.partition(":")[0] in DEFAULTS
+
+
+def is_autocast_cache_enabled() -> bool:
+    """Whether an `autocast` casts a parameter once, here and now; True outside of all regions.
+
+    >>> import tapegrad as tg
+    >>> with tg.autocast("cpu", cache_enabled=False):
+    ...     tg.is_autocast_cache_enabled()
+    False
+    """
+    found = _get_region()
+    return found is None or found.cache is not None
+
+
+def clear_autocast_cache() -> None:
+    """Forget the casts of parameters that the regions around have kept.
+
+    >>> import tapegrad as tg
+    >>> tg.clear_autocast_cache()
+    """
+    found = _get_region()
+    if found is not None and found.cache is not None:
+        found.cache.clear()
+
+
+def set_autocast_enabled(device_type: str, enabled: bool) -> None:
+    """Cast on that kind of device or not, from here to the end of the region around, if any.
+
+    `with autocast(...)` is better: nothing is checked here, and outside of all regions the casts of
+    parameters are kept until `clear_autocast_cache`.
+
+    >>> import tapegrad as tg
+    >>> with tg.autocast("cpu"):
+    ...     tg.set_autocast_enabled("cpu", False)
+    ...     (tg.ones(2, 2) @ tg.ones(2, 2)).dtype
+    dtype('float32')
+    """
+    kind = check_kind("set_autocast_enabled", device_type)
+    _switch(kind, get_autocast_dtype(kind), bool(enabled))
+
+
+def set_autocast_dtype(device_type: str, dtype: Any) -> None:
+    """Cast products on that kind of device to another dtype, to the end of the region around.
+
+    >>> import tapegrad as tg
+    >>> with tg.autocast("cpu"):
+    ...     tg.set_autocast_dtype("cpu", tg.float16)
+    ...     (tg.ones(2, 2) @ tg.ones(2, 2)).dtype
+    dtype('float16')
+    """
+    kind = check_kind("set_autocast_dtype", device_type)
+    _switch(kind, as_dtype(dtype), is_autocast_enabled(kind))
+
+
+def _switch(kind: str, dtype: np.dtype, enabled: bool) -> None:
+    """Put a changed region in the place of the one that holds; leaving it leads to the same one."""
+    found = _get_region()
+    cache, outer = ({}, None) if found is None else (found.cache, found.outer)
+    changed = _changed(kind, dtype, enabled, cache, found)
+    changed.outer = outer
+    _region.set(changed)
+
+
+def _changed(
+    kind: str,
+    dtype: np.dtype,
+    enabled: bool,
+    cache: dict[Any, Any] | None,
+    found: Region | None,
+) -> Region:
+    """A region inside of another that differs for one kind of device."""
+    dtypes = {} if found is None else found.dtypes
+    chosen = DEFAULTS if found is None else found.chosen
+    return Region(
+        {**dtypes, kind: dtype if enabled else None}, {**chosen, kind: dtype}, cache, found
+    )
+
+
+def _what_is_missing(kind: str, dtype: np.dtype) -> str | None:
+    """Why a region of that kind cannot cast to a dtype, in words; None if it can."""
+    from .cuda import is_available  # which is made of this package
+
+    if kind == "cuda" and not is_available():
+        return "CUDA is not available (tapegrad.cuda.why_unavailable() says why)"
+    if dtype not in _SUPPORTED[kind]:
+        return f"on a {_PLACES[kind]} dtype is float16 or bfloat16, not {dtype}"
+    return None
 
 
 def check_kind(name: str, device_type: str) -> str:
@@ -242,17 +348,17 @@ def _castable(values: Iterable[Any]) -> Iterator[tuple[str, np.dtype]]:
     for value in values:
         if isinstance(value, Variable):
             data = value._data
-            if data.dtype in _CAST and (kind := _kind_of(data)) is not None:
-                yield kind, data.dtype
+            if data.dtype in _CAST:
+                yield _kind_of(data), data.dtype
         elif isinstance(value, (list, tuple)):
             yield from _castable(value)
 
 
-def _kind_of(data: Any) -> str | None:
-    """The kind of device of an array; None of what stands for one in a trace."""
+def _kind_of(data: Any) -> str:
+    """The kind of device of an array, or of those that it stands for in a trace."""
     if type(data) in DEVICE_TYPES:
         return "cuda"
-    return "cpu" if MODULES[type(data)] is np else None
+    return "cpu" if MODULES[type(data)] is np or data.device.id is None else "cuda"
 
 
 def _converted(value: Any, kind: str, dtype: np.dtype, cache: dict[Any, Any] | None) -> Any:

@@ -11,6 +11,7 @@ What a node keeps is what its gate says the gradient needs, and nothing else.
 
 from __future__ import annotations
 
+import operator
 import re
 import weakref
 from collections.abc import Callable, Sequence
@@ -30,6 +31,7 @@ from .arrays import (
     bool_,
     device_of,
     get_default_dtype,
+    is_traced,
     result_type,
 )
 from .errors import DtypeError, ShapeError
@@ -458,7 +460,7 @@ def same_device(name: str, values: Sequence[Any]) -> None:
     """Refuse arrays that live on different devices, saying which is where; others may be there."""
     places = {i: device_of(v) for i, v in enumerate(values) if type(v) in MODULES}
     if len(set(places.values())) > 1:
-        if any(MODULES[type(v)].__name__ == "symbolic" for v in values if type(v) in MODULES):
+        if any(is_traced(v) for v in values if type(v) in MODULES):
             return  # the trace refuses, and says why
         listed = ", ".join(
             f"input {i} {describe(values[i])} on {place}" for i, place in places.items()
@@ -486,6 +488,8 @@ def _operand(value: Any, gate: Gate) -> Any:
         value = value.astype(value.dtype.newbyteorder("="), copy=False)
     if type(value) in MODULES and value.dtype in DTYPES:
         return value
+    if hasattr(value, "__index__") and not hasattr(value, "dtype"):
+        return operator.index(value)
     kind = f"array of {value.dtype}" if type(value) in MODULES else type(value).__name__
     raise TypeError(f"{gate.name}: cannot compute with {kind}; expected a tensor or a number")
 

@@ -13,6 +13,7 @@ from .engine import describe, wrap
 from .errors import ArgumentError, DtypeError
 from .gates.selection import where
 from .in_place import InPlace
+from .operations.arguments import number_that_fits
 from .operations.generators import Generator, draw
 from .operations.random import integers, trials
 from .records import get_mode
@@ -27,7 +28,8 @@ class Fillers(InPlace):
         """Hold what is drawn; while recording, with a gradient of 0 for what was there."""
 
         def drawn() -> Any:
-            found = wrap(make().astype(self.dtype, copy=False))
+            with np.errstate(all="ignore"):
+                found = wrap(make().astype(self.dtype, copy=False))
             recorded = get_mode().recording and self._node is not None
             return where(True, found, self) if recorded else found
 
@@ -52,6 +54,8 @@ class Fillers(InPlace):
         """
         if low > to:
             raise ArgumentError(f"uniform_: expected low <= to, got {low} and {to}")
+        for number in (low, to, to - low) if self.dtype in FLOATS else ():
+            number_that_fits("uniform_", number, self.dtype)
         return self._filled(
             "uniform_", lambda: self._drawn("uniform_", "random", generator) * (to - low) + low
         )

@@ -12,6 +12,7 @@ import functools
 import inspect
 import math
 import operator
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -24,6 +25,7 @@ from tapegrad.kernels.expression import FusionError, Program, Scalar, compact
 
 from . import tracing
 from .arrays import FLOATS, MODULES, device_of, is_array, several_gpus
+from .autocast import lower_dtype
 from .engine import Gate, module_of_inputs, wrap
 from .gates.arithmetic import pow_
 from .gates.broadcasting import sum_to
@@ -118,8 +120,10 @@ class FusedGate(Gate):
         again = self.derivative(wants, self.floating, False).inputs
         saved = (extras, *(a if i in again else None for i, a in enumerate(arrays)))
         results = self.record(inputs, tuple(nodes), saved, {"numbers": numbers}, arrays, out)
-        for result in results if self.several else ():
-            if result._data.dtype not in FLOATS:
+        outputs = zip(results if self.several else (results,), self.program.outputs, strict=True)
+        for result, number in outputs:
+            depends = any(wants[i] for i in self.program.depends[number])
+            if not depends or result._data.dtype not in FLOATS:
                 result._node = None
         return results
 
@@ -244,13 +248,16 @@ def _worth_keeping(program: Program) -> list[int]:
 class Fused:
     """A function that `fused` was applied to: call it like the function.
 
-    Its gates, one for each combination of dtypes, ranks and static arguments it was called with,
-    are traced at the first such call.
+    Its gates, one for each combination of dtypes, ranks, static arguments and device it was called
+    with, are traced at the first such call. A method has gates of its own for each instance, which
+    go with it.
     """
 
     def __init__(self, function: Callable[..., Any], static: Sequence[str]) -> None:
         functools.update_wrapper(self, function)
         self.function = function
+        self.statics = tuple(static)
+        self.methods: weakref.WeakKeyDictionary[Any, Fused] = weakref.WeakKeyDictionary()
         self.signature = inspect.signature(function)
         parameters = self.signature.parameters
         self.name = getattr(function, "__name__", "function")
@@ -282,7 +289,10 @@ class Fused:
         if self.variadic:
             static = [False] * len(args)
         elif kwargs or len(args) != len(static) or not self.positional:
-            bound = self.signature.bind(*args, **kwargs)
+            try:
+                bound = self.signature.bind(*args, **kwargs)
+            except TypeError as error:
+                raise TypeError(f"fused: {self.name}{self.signature}: {error}") from None
             bound.apply_defaults()
             args = tuple(bound.arguments.values())
         key: list[Any] = []
@@ -304,23 +314,26 @@ class Fused:
                 numbers.append(value.item())
                 key.append(type(value.item()))
             else:
-                key.append((kind, value))
+                key.append(_frozen(self.name, value))
+        if not tensors:
+            raise TypeError(f"fused: {self.name} was called without a tensor")
+        first = tensors[0]._data
+        gpu = None if type(first) in _NUMPY else first.device.id
+        whole = (*key, gpu, lower_dtype("cpu" if gpu is None else "cuda"))
         try:
-            gate = self.gates.get(tuple(key))
+            gate = self.gates.get(whole)
         except TypeError:
             raise TypeError(
                 f"fused: {self.name} takes tensors, numbers and what can be hashed, not "
                 f"{', '.join(type(value).__name__ for value in args)}"
             ) from None
         if gate is None:
-            gate = self.gates[tuple(key)] = self._trace(key)
+            gate = self.gates[whole] = self._trace(key, args, gpu)
         return gate, tensors, tuple(numbers)
 
-    def _trace(self, key: Sequence[Any]) -> FusedGate:
-        """The gate for arguments of some kinds."""
+    def _trace(self, key: Sequence[Any], args: Sequence[Any], gpu: int | None) -> FusedGate:
+        """The gate for arguments of some kinds, on a GPU or on a CPU."""
         inputs = [k for k in key if isinstance(k, tuple) and isinstance(k[0], np.dtype)]
-        if not inputs:
-            raise TypeError(f"fused: {self.name} was called without a tensor")
         names = list(self.signature.parameters)
         if self.variadic:
             names = [f"{names[0]}[{i}]" for i in range(len(key))]
@@ -329,10 +342,10 @@ class Fused:
             given = iter(tensors)
             count = iter(range(len(key)))
             arguments: list[Any] = []
-            for name, kind in zip(names, key, strict=True):
+            for name, kind, argument in zip(names, key, args, strict=True):
                 if isinstance(kind, tuple):
                     is_tensor = isinstance(kind[0], np.dtype)
-                    arguments.append(next(given) if is_tensor else kind[1])
+                    arguments.append(next(given) if is_tensor else argument)
                 else:
                     value = operator.itemgetter(next(count))
                     arguments.append(Scalar(value, name, whole=kind is int))
@@ -345,11 +358,33 @@ class Fused:
             return self.function(*arguments[: len(arguments) - len(by_name)], **by_name)
 
         count = len(key) - sum(isinstance(kind, tuple) for kind in key)
-        program, several, draws = tracing.traced(function, inputs, self.name, count)
+        program, several, draws = tracing.traced(function, inputs, self.name, count, gpu)
         return FusedGate(program, [ndim for _, ndim in inputs], several, draws)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self if instance is None else functools.partial(self, instance)
+        if instance is None:
+            return self
+        try:
+            found = self.methods.get(instance)
+            if found is None:
+                found = self.methods[instance] = self._method(weakref.ref(instance))
+        except TypeError:  # an instance that cannot be hashed, or not be referred to weakly
+            return functools.partial(self, instance)
+        return Method(found, instance)
+
+    def _method(self, instance: weakref.ref[Any]) -> Fused:
+        """The function as a method of an instance, which it does not keep alive."""
+
+        @functools.wraps(self.function)
+        def method(*args: Any, **kwargs: Any) -> Any:
+            return self.function(instance(), *args, **kwargs)
+
+        _, *parameters = self.signature.parameters.values()
+        method.__signature__ = self.signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        return Fused(method, self.statics)
+
+    def __reduce__(self) -> str:
+        return str(self.__qualname__)  # type: ignore[attr-defined]
 
     def program(self, *args: Any, backward: bool = False, **kwargs: Any) -> Program:
         """What is computed, step by step; of the backward with respect to every floating input.
@@ -393,6 +428,34 @@ class Fused:
         return pointwise.source(self.program(*args, backward=backward, **kwargs))
 
 
+class Method:
+    """A fused method of an instance."""
+
+    def __init__(self, fused: Fused, instance: Any) -> None:
+        self.__self__ = instance
+        self.__func__ = fused
+        self.program = fused.program
+        self.cuda_source = fused.cuda_source
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.__func__(*args, **kwargs)
+
+    def __reduce__(self) -> Any:
+        return getattr, (self.__self__, self.__func__.name)
+
+
+def _frozen(name: str, value: Any) -> tuple[Any, ...]:
+    """A static argument as part of a key: of equal values, those that compute otherwise differ."""
+    kind = type(value)
+    if isinstance(value, (tuple, list, dict)):
+        items = value.values() if isinstance(value, dict) else value
+        if any(isinstance(item, Variable) for item in items):
+            raise TypeError(f"fused: {name} takes each tensor by itself, not in a {kind.__name__}")
+        if kind is tuple:
+            return kind, tuple(_frozen(name, item) for item in value)
+    return (kind, value.hex()) if kind is float else (kind, value)
+
+
 def _drawn(tensors: Sequence[Any]) -> tuple[Any, Any]:
     """The seed and the offset of a random number for each element of what tensors broadcast to."""
     first = tensors[0]._data
@@ -412,7 +475,8 @@ def fused(function: Callable[..., Any] | None = None, *, static: str | Sequence[
     Python numbers among the arguments are arguments of the kernel: a changing learning rate
     compiles nothing anew. Booleans, strings and None, and what `static` names, are part of the
     function instead, each value of them with a kernel of its own. Numbers that the function takes
-    from elsewhere are constants from its first call on.
+    from elsewhere are constants from its first call on. Within, tensors have no sizes and require
+    no gradient; `autocast` holds as outside.
 
     Args:
         function: of tensors and numbers; it returns a tensor or several. It is run once for each

@@ -16,17 +16,32 @@ import numpy as np
 from . import engine
 from .arrays import FLOATS, bool_, module_of
 from .autocast import without_casts
-from .engine import Leaf, cast, describe
+from .engine import Leaf, cast, describe, wrap
 from .errors import DtypeError, ShapeError
 from .gates import arithmetic, comparison, rounding
 from .gates.indexing import write
 from .gates.selection import where
 from .methods import Operations
 from .operations import indexing, shape
-from .operations.arguments import on_its_gpu, same_device
+from .operations.arguments import (
+    number_that_fits,
+    number_to_write,
+    on_its_gpu,
+    same_device,
+)
 from .operations.creation import as_tensor
 from .records import Variable, get_mode
 from .versions import mark_written
+
+
+def _beside(value: Any, device: Any) -> Any:
+    """What is written into a tensor on a GPU, which takes no lists: a tensor, or a number."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, (list, tuple)):
+        return as_tensor(value, device=device)
+    return wrap(value) if isinstance(value, np.ndarray) else value
+
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -97,7 +112,11 @@ class InPlace(Operations):
             self._data, self._node = result._data, result._node
         else:
             self._writable(name)
-            self.data[...] = result._data
+            if result._data.dtype == self._data.dtype:
+                self.data[...] = result._data
+            else:
+                with np.errstate(all="ignore"):
+                    self.data[...] = result._data
             mark_written(self)
         return self
 
@@ -163,7 +182,10 @@ class InPlace(Operations):
     @on_its_gpu
     def __setitem__(self, key: Any, value: Any) -> None:
         """`x[key] = value`: rebinds x to a recorded copy while recording, else writes."""
+        if module_of(self._data) is not np:
+            value = _beside(value, self.device)
         same_device("x[...] = value", self, value)
+        value = number_to_write("x[...] = value", value, self._data.dtype)
         key = indexing.key_of(key, self._data)
         recorded = get_mode().recording and any(map(engine.needs_gradient, (self, value)))
         if recorded:
@@ -345,7 +367,7 @@ class InPlace(Operations):
 
     def fill_(self, value: Any) -> Any:
         """The same value everywhere, in place."""
-        return self.copy_(value)
+        return self.copy_(number_that_fits("fill_", value, self._data.dtype))
 
     def zero_(self) -> Any:
         """0 everywhere, in place."""

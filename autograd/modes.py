@@ -121,6 +121,31 @@ class no_grad(Switch):
         return Mode(False, found.tapes, found.anomaly, found)
 
 
+class inference_mode(Switch):
+    """`no_grad` by another name: operations inside are not recorded, with `mode=True`.
+
+    PyTorch's also marks the tensors made inside, and refuses to record with them later; here they
+    are like any others, and within it `enable_grad` records, as within `no_grad`.
+
+    Args:
+        mode: False records inside, also within `no_grad`. Default: True.
+
+    >>> import tapegrad as tg
+    >>> x = tg.tensor(2.0, requires_grad=True)
+    >>> @tg.inference_mode()
+    ... def squared(x):
+    ...     return x * x
+    >>> squared(x).requires_grad
+    False
+    """
+
+    def __init__(self, mode: bool = True) -> None:
+        self.mode = bool(mode)
+
+    def changed(self, found: Mode) -> Mode:
+        return Mode(not self.mode, found.tapes, found.anomaly, found)
+
+
 class enable_grad(Switch):
     """Operations inside are recorded, also within `no_grad`."""
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import arrays, engine, memory_formats, records, transfers
-from .arrays import CPU, FLOATS, HALVES, MODULES, Array, as_dtype, bool_, float32
+from .arrays import CPU, FLOATS, HALVES, MODULES, Array, as_dtype, bool_, float32, is_traced
 from .backward import backward
 from .engine import Leaf, cast, describe
 from .fillers import Fillers
@@ -104,7 +104,7 @@ class Tensor(Fillers, NumpyProtocols):
     @property
     def is_cuda(self) -> bool:
         """Whether it lives on a GPU."""
-        return MODULES.get(type(self._data), np) is not np
+        return self.device != CPU
 
     @property
     def is_cpu(self) -> bool:
@@ -301,7 +301,7 @@ class Tensor(Fillers, NumpyProtocols):
 
     def item(self) -> Any:
         """The one element as a Python number; of a tensor on a GPU, this waits for it."""
-        if self._data.size != 1:
+        if self._data.size != 1 and not is_traced(self._data):
             raise RuntimeError(f"item: needs exactly one element, this is {describe(self)}")
         return self._on_host().item()
 
@@ -342,7 +342,7 @@ class Tensor(Fillers, NumpyProtocols):
         return bool(found.any())
 
     def _number(self) -> Any:
-        if self._data.size != 1:
+        if self._data.size != 1 and not is_traced(self._data):
             raise RuntimeError(
                 f"only a tensor of one element is a number or a truth value, not {describe(self)}; "
                 "for truth use .any() or .all()"

@@ -16,17 +16,17 @@ import operator
 import types
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
 from tapegrad.kernels.expression import Program, Scalar, ScalarValue, Step, Value, pruned
 
-from .arrays import FLOATS, MODULES, as_dtype, bfloat16, float64
+from .arrays import FLOATS, INTEGERS, MODULES, as_dtype, bfloat16, float64, int64
 from .backward import gradients_of
 from .engine import Gate, Leaf, UnaryGate, array_of, cast, wrap
 from .errors import FusionError
-from .gates.arithmetic import neg, pow_
+from .gates.arithmetic import Wrapping, neg, pow_, refuse_negative_power
 from .records import Mode, Variable, get_mode, mode
 from .rewriting import rewritten
 
@@ -52,6 +52,16 @@ class SizeNotKnownWhileTraced:
 ANY_SIZE = SizeNotKnownWhileTraced()
 
 
+class _Flags:
+    """How a symbol lies in memory: as one wishes; and nothing may be written there."""
+
+    c_contiguous = True
+
+    @property
+    def writeable(self) -> bool:
+        raise FusionError("fused: the function writes into a tensor; compute a new one instead")
+
+
 class Symbol:
     """What stands for an array while a function is traced: one value of the trace.
 
@@ -60,8 +70,8 @@ class Symbol:
     """
 
     __slots__ = ("dtype", "number", "shape", "trace")
-    device = types.SimpleNamespace(id=0)  # as of an array on a GPU: all symbols are on one
     strides = ()  # a symbol lies nowhere
+    flags = _Flags()
     __array_ufunc__ = None
 
     def __init__(self, trace: Trace, number: int, dtype: np.dtype, shape: tuple[Any, ...]) -> None:
@@ -78,27 +88,31 @@ class Symbol:
     def size(self) -> Any:
         return ANY_SIZE if self.shape else 1
 
+    @property
+    def device(self) -> types.SimpleNamespace:
+        """Where the arrays are that it stands for."""
+        return self.trace.device
+
     def astype(self, dtype: Any, copy: bool = True) -> Any:
         return self if self.dtype == dtype else cast(self, dtype=as_dtype(dtype))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
+        if name in ("get", "item"):
+            self._no_number()
         raise FusionError(
-            f"fused: '{name}' needs the values of a tensor, which are not known while the function "
-            "is traced; only pointwise operations can be fused"
+            f"fused: the function needs '{name}' of a tensor, not known while it is traced; only "
+            "pointwise operations can be fused"
         )
 
-    def __bool__(self) -> bool:
+    def _no_number(self) -> NoReturn:
         raise FusionError(
-            "fused: the function branches on the value of a tensor, which is not known while it is "
-            "traced; choose with tapegrad.where"
+            "fused: a tensor's value is not known while the function is traced; choose with "
+            "tapegrad.where"
         )
 
-    def _no_number(self) -> Any:
-        raise FusionError("fused: a tensor's value is not known while the function is traced")
-
-    __int__ = __float__ = __index__ = _no_number
+    __bool__ = __int__ = __float__ = __index__ = _no_number
     __hash__ = object.__hash__
 
     def __repr__(self) -> str:
@@ -148,9 +162,23 @@ def _install_operators() -> None:
 
 _install_operators()
 
+
 # What the walk asks of the library that symbols belong to.
-symbolic = types.ModuleType("symbolic", "The array library of symbols.")
-symbolic.array = lambda x, copy=True, order="C": x  # type: ignore[attr-defined]
+class _Symbolic(types.ModuleType):
+    """The array library of symbols, which has no functions of its own."""
+
+    array = staticmethod(lambda x, copy=True, order="C": x)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise FusionError(
+            f"fused: the function needs '{name}' of arrays, which is not pointwise; call what asks "
+            "for it outside of a fused function"
+        )
+
+
+symbolic = _Symbolic("symbolic")
 MODULES[Symbol] = symbolic
 
 
@@ -183,12 +211,18 @@ class Trace:
     """The steps noted so far; `apply` adds one, or finds the same one noted before.
 
     One that `detaches` is of a user's function, where what is detached or computed under `no_grad`
-    has no gradient; the engine's own walk records nothing and means no such thing.
+    has no gradient; the engine's own walk records nothing and means no such thing. `device` is the
+    number of the GPU that the arrays are on, None on a CPU.
     """
 
     def __init__(
-        self, scalars: Sequence[Scalar] = (), detaches: bool = False, numbers: int = 0
+        self,
+        scalars: Sequence[Scalar] = (),
+        detaches: bool = False,
+        numbers: int = 0,
+        device: int | None = 0,
     ) -> None:
+        self.device = types.SimpleNamespace(id=device)
         self.detaches = detaches
         self.numbers = numbers  # that a call brings
         self.draws = 0
@@ -220,8 +254,6 @@ class Trace:
             if all(value is not known for known in self.scalars):
                 self.scalars.append(value)
             return ScalarValue(next(i for i, s in enumerate(self.scalars) if s is value))
-        if isinstance(value, (np.generic, np.ndarray)) and not value.ndim:
-            return value.item()
         if value is None or isinstance(value, (bool, int, float)):
             return value
         raise FusionError(
@@ -236,6 +268,8 @@ class Trace:
             if shorter is not None:
                 return shorter
         ndim = max((i.ndim for i in inputs if type(i) is Symbol), default=0)
+        if any(type(i) is Scalar and i.whole for i in inputs):
+            inputs = _whole(gate, inputs)
         if gate is pow_:  # what it compares with 0 must be compared element by element
             dtype = next(i.dtype for i in inputs if type(i) is Symbol)
             inputs = [self.number(i, dtype) if type(i) is Scalar else i for i in inputs]
@@ -289,11 +323,31 @@ class Trace:
         )
 
 
+def _whole(gate: Gate, inputs: Sequence[Any]) -> list[Any]:
+    """The inputs with whole numbers as gates take them that meet whole tensors."""
+    dtype = next(i.dtype for i in inputs if type(i) is Symbol)
+    if dtype in FLOATS or not isinstance(gate, Wrapping):
+        return list(inputs)
+
+    def wrapped(scalar: Scalar, is_power: bool) -> Scalar:
+        def value(numbers: Sequence[Any]) -> int:
+            found = scalar.value(numbers)
+            if is_power:
+                refuse_negative_power(found)
+            return int(np.asarray(found).astype(dtype if dtype in INTEGERS else int64))
+
+        return Scalar(value, scalar.name, scalar.general, whole=True)
+
+    return [
+        wrapped(i, gate is pow_ and place == 1) if type(i) is Scalar and i.whole else i
+        for place, i in enumerate(inputs)
+    ]
+
+
 def _result_dtype(gate: Gate, inputs: Sequence[Any], params: dict[str, Any]) -> np.dtype:
     """The dtype of a gate's output, found by computing one element on a CPU."""
     kinds = tuple(
-        (Scalar, i.whole) if type(i) is Scalar else (type(i), getattr(i, "dtype", i))
-        for i in inputs
+        (Scalar, i.kind) if type(i) is Scalar else (type(i), getattr(i, "dtype", i)) for i in inputs
     )
     chosen = tuple(
         (k, type(v), v if type(v) is not Scalar else 1 if k in gate.wholes else 1.5)
@@ -304,10 +358,7 @@ def _result_dtype(gate: Gate, inputs: Sequence[Any], params: dict[str, Any]) -> 
 
 @functools.lru_cache(maxsize=4096)
 def _tried(gate: Gate, kinds: tuple[Any, ...], params: tuple[Any, ...]) -> np.dtype:
-    ones = [
-        np.ones(1, what) if kind is Symbol else (1 if what else 1.5) if kind is Scalar else what
-        for kind, what in kinds
-    ]
+    ones = [np.ones(1, what) if kind is Symbol else what for kind, what in kinds]
     if any(what == bfloat16 for kind, what in kinds if kind is Symbol):
         ones = [np.asarray(v, bfloat16) if type(v) is float else v for v in ones]  # else it widens
     with np.errstate(all="ignore"):
@@ -452,11 +503,13 @@ def traced(
     inputs: Sequence[tuple[np.dtype, int]],
     name: str,
     numbers: int = 0,
+    device: int | None = None,
 ) -> tuple[Program, bool, int]:
     """The program of a function of tensors, given their dtypes and numbers of dimensions.
 
     Args:
         numbers: how many Python numbers a call brings.
+        device: the number of the GPU that the tensors are on, None on a CPU.
 
     Returns:
         The program, whether the function returns several tensors, and how often it draws random
@@ -465,7 +518,7 @@ def traced(
     Raises:
         FusionError: if it does something that is not pointwise.
     """
-    trace = Trace(detaches=True, numbers=numbers)
+    trace = Trace(detaches=True, numbers=numbers, device=device)
     tensors = [wrap(trace.input(dtype, ndim)) for dtype, ndim in inputs]
     with _recording():
         returned = function(*tensors)

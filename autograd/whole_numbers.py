@@ -17,7 +17,7 @@ from tapegrad.kernels.cuda import ranges
 from .arrays import DEVICE_TYPES, INTEGERS
 from .engine import BinaryGate, Gate
 from .errors import DivisionError
-from .gates.arithmetic import Wrapping, pow_
+from .gates.arithmetic import Wrapping, pow_, refuse_negative_power
 from .gates.rounding import floor_divide, fmod, remainder, trunc_divide
 
 DIVISIONS = frozenset({floor_divide, trunc_divide, remainder, fmod})
@@ -38,8 +38,8 @@ def settled(gate: Gate, xp: Any, inputs: Sequence[Any]) -> tuple[Sequence[Any], 
         ranges.nonzero(xp, divisor, f"{gate.name}: {_BY_ZERO} (element {{value}})", DivisionError)
     elif gate in DIVISIONS and divisor == 0:
         raise DivisionError(_BY_ZERO)
-    elif gate is pow_ and type(divisor) is int and divisor < 0:
-        raise ValueError("whole numbers have no negative powers; convert them with .float()")
+    elif gate is pow_ and type(divisor) is int:
+        refuse_negative_power(divisor)
     number = next((value for value in inputs if type(value) is int), None)
     if number is None:
         return inputs, None

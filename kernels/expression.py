@@ -51,6 +51,11 @@ class Scalar:
         self.general = general
         self.whole = whole
 
+    @property
+    def kind(self) -> int | float:
+        """A number of its kind."""
+        return 1 if self.whole else 1.5
+
     def _combined(self, other: Any, function: Callable[..., Any], swapped: bool = False) -> Any:
         mine, whole = self.value, self.whole
         if type(other) is Scalar:

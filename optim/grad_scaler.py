@@ -6,6 +6,7 @@ told to skip the step if a gradient overflowed, and the host never waits to lear
 
 from __future__ import annotations
 
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from tapegrad.autograd import Tensor, foreach, no_grad
 from tapegrad.autograd import operations as ops
 from tapegrad.autograd.arrays import CPU, device, float16, float32
 from tapegrad.autograd.autocast import check_kind
+from tapegrad.autograd.cuda import is_available
 from tapegrad.autograd.versions import mark_written
 
 from .optimizer import Optimizer
@@ -56,7 +58,7 @@ class GradScaler:
 
     Args:
         device: "cuda" or "cpu", as for PyTorch; the scale is kept where the first loss is.
-            Default: "cuda".
+            Default: "cuda", which where there is no GPU warns, and disables the scaler.
         init_scale: the first scale. Default: 65536.
         growth_factor: above 1. Default: 2.
         backoff_factor: below 1. Default: 0.5.
@@ -64,7 +66,7 @@ class GradScaler:
         enabled: if False, nothing is scaled, and `step` is the optimizer's. Default: True.
 
     Raises:
-        ValueError: if a factor is on the wrong side of 1.
+        ValueError: if a factor is on the wrong side of 1, and the scaler enabled.
 
     >>> import tapegrad as tg
     >>> w = tg.nn.Parameter(tg.tensor([1.0]))
@@ -89,12 +91,18 @@ class GradScaler:
         growth_interval: int = 2000,
         enabled: bool = True,
     ) -> None:
-        if not growth_factor > 1.0:
-            raise ValueError(f"GradScaler: growth_factor must be above 1, not {growth_factor}")
-        if not backoff_factor < 1.0:
-            raise ValueError(f"GradScaler: backoff_factor must be below 1, not {backoff_factor}")
-        check_kind("GradScaler", device)
         self._enabled = bool(enabled)
+        if check_kind("GradScaler", device) == "cuda" and enabled and not is_available():
+            warnings.warn(
+                "GradScaler: CUDA is not available (tapegrad.cuda.why_unavailable() says why); it "
+                "is disabled",
+                stacklevel=2,
+            )
+            self._enabled = False
+        if self._enabled and not growth_factor > 1.0:
+            raise ValueError(f"GradScaler: growth_factor must be above 1, not {growth_factor}")
+        if self._enabled and not backoff_factor < 1.0:
+            raise ValueError(f"GradScaler: backoff_factor must be below 1, not {backoff_factor}")
         self._growth_factor = growth_factor
         self._backoff_factor = backoff_factor
         self._growth_interval = growth_interval

@@ -16,6 +16,7 @@ from tapegrad.autograd import (
     explain,
     fused,
     get_autocast_dtype,
+    inference_mode,
     is_autocast_enabled,
     is_grad_enabled,
     manual_seed,
@@ -37,6 +38,12 @@ from tapegrad.autograd.arrays import (
     int64,
     set_default_dtype,
     uint8,
+)
+from tapegrad.autograd.autocast import (
+    clear_autocast_cache,
+    is_autocast_cache_enabled,
+    set_autocast_dtype,
+    set_autocast_enabled,
 )
 from tapegrad.autograd.drawing import draw, player
 from tapegrad.autograd.memory_formats import (
@@ -131,6 +138,7 @@ __all__ = [
     "channel_shuffle",
     "channels_last",
     "channels_last_3d",
+    "clear_autocast_cache",
     "constant_pad_nd",
     "contiguous_format",
     "conv1d",
@@ -164,11 +172,13 @@ __all__ = [
     "grid_sampler_3d",
     "group_norm",
     "half",
+    "inference_mode",
     "int",
     "int16",
     "int32",
     "int64",
     "int8",
+    "is_autocast_cache_enabled",
     "is_autocast_enabled",
     "is_grad_enabled",
     "layer_norm",
@@ -201,6 +211,8 @@ __all__ = [
     "save",
     "selu",
     "selu_",
+    "set_autocast_dtype",
+    "set_autocast_enabled",
     "set_default_dtype",
     "set_float32_matmul_precision",
     "set_grad_enabled",

@@ -10,6 +10,7 @@ from typing import Any
 
 from tapegrad.autograd import arrays
 from tapegrad.kernels.cuda import checks
+from tapegrad.kernels.cuda.compiling import OLDEST
 
 
 def is_available() -> bool:
@@ -41,6 +42,32 @@ def device_count() -> int:
     if why_unavailable() is not None:
         return 0
     return int(runtime().getDeviceCount())
+
+
+def is_initialized() -> bool:
+    """Whether this process has taken up CUDA: there is a GPU, and CuPy has been imported for it.
+
+    The first array on a GPU does so, and so does asking `is_available` where there is one.
+
+    >>> import tapegrad as tg
+    >>> x = tg.zeros(2, device="cuda" if tg.cuda.is_available() else "cpu")
+    >>> tg.cuda.is_initialized() == tg.cuda.is_available()
+    True
+    """
+    return arrays.loaded_cupy() is not None and is_available()
+
+
+def is_bf16_supported(including_emulation: bool = True) -> bool:
+    """Whether the current GPU computes with bfloat16; False where there is none.
+
+    Args:
+        including_emulation: changes nothing: the kernels need an Ampere GPU or a newer one, and
+            those have its instructions.
+
+    >>> import tapegrad as tg
+    >>> dtype = tg.bfloat16 if tg.cuda.is_bf16_supported() else tg.float32
+    """
+    return is_available() and get_device_capability() >= OLDEST
 
 
 def current_device() -> int:

@@ -222,6 +222,7 @@ class Hardtanh(Gate):
     needs: ClassVar = {"x": "out"}
     pointwise: ClassVar = True
     fresh: ClassVar = True
+    quiet: ClassVar = "always"
     cuda: ClassVar = "clip(x, T(least), T(most))"
     headers: ClassVar = ("math.cuh",)
 

@@ -113,6 +113,12 @@ SHORT_POWERS: dict[Any, str] = {
 }
 
 
+def refuse_negative_power(power: int) -> None:
+    """Refuse what whole numbers cannot be raised to."""
+    if power < 0:
+        raise ValueError("whole numbers have no negative powers; convert them with .float()")
+
+
 class Pow(Wrapping):
     """x to the power y. The exponent's gradient, out log(x), is 0 where x is 0 and y is not below.
 
@@ -143,8 +149,8 @@ class Pow(Wrapping):
             return xp.exp2(y)
         if getattr(y, "dtype", None) in INTEGERS and getattr(x, "dtype", y.dtype) in INTEGERS:
             return _whole_power(xp, x, y)
-        if type(y) is int and y < 0 and x.dtype in INTEGERS:  # bytes would wrap the number around
-            raise ValueError("whole numbers have no negative powers; convert them with .float()")
+        if type(y) is int and x.dtype in INTEGERS:  # bytes would wrap the number around
+            refuse_negative_power(y)
         return x**y
 
     def backward(self, node: Node, grad: Any, out: Any, x: Any, y: Any) -> Any:
@@ -252,6 +258,7 @@ class Copysign(BinaryGate):
 
     needs: ClassVar = {"x": "x y", "y": ""}
     floats: ClassVar = True
+    quiet: ClassVar = "arrays"
     cuda: ClassVar = "copysign(x, y)"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:

@@ -23,6 +23,7 @@ class Comparing(BinaryGate):
 class Equal(Comparing):
     """x == y, a boolean."""
 
+    quiet: ClassVar = "always"
     cuda: ClassVar = "x == y"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
@@ -32,6 +33,7 @@ class Equal(Comparing):
 class NotEqual(Comparing):
     """x != y, a boolean."""
 
+    quiet: ClassVar = "always"
     cuda: ClassVar = "x != y"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
@@ -41,6 +43,7 @@ class NotEqual(Comparing):
 class Same(BinaryGate):
     """x == y, where NaN is the same as NaN."""
 
+    quiet: ClassVar = "arrays"
     cuda: ClassVar = "x == y || (x != x && y != y)"
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:

@@ -158,7 +158,11 @@ def write(xp: Any, x: Any, key: Key, value: Any) -> None:
     x, key = unmasked(x, key)
     found = _rows(xp, key, x.shape) if xp is not np and is_array(value) else None
     if found is None:
-        x[key] = value
+        if type(value) is float or getattr(value, "dtype", None) == x.dtype:
+            x[key] = value
+        else:
+            with np.errstate(all="ignore"):  # what a smaller dtype cannot hold becomes an infinity
+                x[key] = value
         return
     value = value.reshape(value.shape[max(value.ndim - len(found.shape), 0) :])
     rows = xp.broadcast_to(value, found.shape).astype(x.dtype, copy=False)

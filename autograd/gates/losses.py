@@ -27,6 +27,7 @@ class Huber(Gate):
     needs: ClassVar = {"x": "x"}
     pointwise: ClassVar = True
     fresh: ClassVar = True
+    quiet: ClassVar = "always"
     cuda: ClassVar = "(x - clip(x, -T(delta), T(delta)) * T(0.5)) * clip(x, -T(delta), T(delta))"
     headers: ClassVar = ("math.cuh",)
 

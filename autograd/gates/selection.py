@@ -224,6 +224,7 @@ class NanToNum(Gate):
 
     needs: ClassVar = {"x": "x"}
     pointwise: ClassVar = True
+    quiet: ClassVar = "always"
     cuda: ClassVar = "x - x == T(0) ? x : x != x ? T(nan) : x > T(0) ? T(posinf) : T(neginf)"
 
     def forward(self, xp: Any, x: Any, *, nan: float, posinf: float, neginf: float) -> Any:

@@ -11,7 +11,7 @@ from tapegrad.autograd.gates import activation
 from tapegrad.autograd.gates.selection import where
 from tapegrad.autograd.gates.shape import reshape
 
-from .arguments import check_tensor, same_dtype
+from .arguments import check_tensor, number_that_fits, same_dtype
 
 __all__ = ["hardshrink", "prelu"]
 
@@ -25,6 +25,7 @@ def hardshrink(input: Any, lambd: float = 0.5) -> Any:
     """
     if check_tensor("hardshrink", input)._data.dtype not in FLOATS:
         raise DtypeError(f"hardshrink: expected a floating tensor, got {describe(input)}")
+    number_that_fits("hardshrink", lambd, input._data.dtype)
     return where((input >= -lambd) & (input <= lambd), 0.0, input)
 
 

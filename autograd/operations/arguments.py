@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
+import ml_dtypes
+import numpy as np
+
 from tapegrad.autograd import arrays, engine
-from tapegrad.autograd.arrays import bool_, float32, float64
+from tapegrad.autograd.arrays import FLOATS, HALVES, INTEGERS, bool_, float32, float64
 from tapegrad.autograd.engine import describe
 from tapegrad.autograd.errors import ArgumentError, DtypeError, PositionError, ShapeError
 from tapegrad.autograd.records import Variable
 
 F = TypeVar("F", bound=Callable[..., Any])
 Dim = int | Sequence[int] | None
+
+_RANGES: dict[np.dtype, tuple[Any, Any]] = {
+    **{d: (float(ml_dtypes.finfo(d).min), float(ml_dtypes.finfo(d).max)) for d in FLOATS},
+    **{d: (int(np.iinfo(d).min), int(np.iinfo(d).max)) for d in INTEGERS},
+    bool_: (-math.inf, math.inf),
+}
 
 _NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim"}
 
@@ -125,6 +135,57 @@ def whole(name: str, what: str, value: Any) -> int:
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{name}: {what} must be an integer, got {value!r}")
     return value.__index__()
+
+
+def number_that_fits(name: str, value: Any, dtype: np.dtype) -> Any:
+    """`value`, if it is a number that the dtype holds; what is no number is returned as it is.
+
+    Floating dtypes hold infinities and NaN, and booleans every number.
+
+    >>> number_that_fits("fill", -6e4, np.dtype(np.float16))
+    -60000.0
+    """
+    if isinstance(value, np.generic):
+        value = value.item()
+    if not isinstance(value, (int, float)):
+        return value
+    least, most = _RANGES[dtype]
+    if least <= value <= most:
+        return value
+    if dtype in INTEGERS:
+        raise ArgumentError(
+            f"{name}: {dtype} holds {least} to {most}, not {value}; use a number between these or "
+            "a wider dtype"
+        )
+    if isinstance(value, float) and not math.isfinite(value):
+        return value
+    infinity, end = ("inf", "max") if value > 0 else ("-inf", "min")
+    raise ArgumentError(
+        f"{name}: {dtype} holds {least:g} to {most:g}, not {value}; use {infinity}, "
+        f"tapegrad.finfo(tapegrad.{dtype}).{end} or a wider dtype"
+    )
+
+
+def number_to_write(name: str, value: Any, dtype: np.dtype) -> Any:
+    """`number_that_fits`, but rounded where a half type cannot hold it.
+
+    So do `where` and `x[i] = v` of PyTorch, which convert the number like a tensor of one.
+
+    >>> number_to_write("where", -1e9, np.dtype(np.float16))
+    -inf
+    """
+    if dtype in HALVES and isinstance(value, (int, float)):
+        return rounded(value, dtype)
+    return number_that_fits(name, value, dtype)
+
+
+def rounded(value: float, dtype: np.dtype) -> float:
+    """A number for a floating dtype: an infinity where rounding ends there, without a warning."""
+    least, most = _RANGES[dtype]
+    if least <= value <= most:
+        return value
+    with np.errstate(all="ignore"):
+        return float(dtype.type(float(value)))
 
 
 def normalize_dim(name: str, dim: int, ndim: int) -> int:

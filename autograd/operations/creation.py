@@ -18,8 +18,9 @@ from tapegrad.autograd.gates.copies import move
 from tapegrad.autograd.gates.selection import where
 from tapegrad.autograd.memory_formats import contiguous_format, preserve_format
 from tapegrad.autograd.records import Variable
+from tapegrad.kernels.expression import Scalar
 
-from .arguments import check_tensor, shape_of, sizes_of
+from .arguments import check_tensor, number_that_fits, number_to_write, rounded, shape_of, sizes_of
 
 __all__ = [
     "as_tensor",
@@ -70,7 +71,8 @@ def _from_sequence(name: str, data: Any, dtype: Any) -> np.ndarray:
     except ValueError as error:
         raise ArgumentError(f"{name}: cannot make a regular array of this list: {error}") from None
     if found.dtype == np.float64 and not typed and dtype is None:
-        found = found.astype(get_default_dtype())
+        with np.errstate(all="ignore"):
+            found = found.astype(get_default_dtype())
     return found
 
 
@@ -89,8 +91,11 @@ def to_array(name: str, data: Any, dtype: Any, device: Any, copy: bool) -> Array
     elif type(data) in MODULES:
         array = data
     elif isinstance(data, (bool, int, float)):
-        default = get_default_dtype() if type(data) is float and dtype is None else None
-        array = np.array(data, default)
+        if type(data) is float and dtype is None:
+            default = get_default_dtype()
+            array = np.array(rounded(data, default), default)
+        else:
+            array = np.array(data)
     elif isinstance(data, (list, tuple, range)):
         array = _from_sequence(name, list(data) if isinstance(data, range) else data, dtype)
     elif exchange.importable(data):
@@ -107,7 +112,7 @@ def to_array(name: str, data: Any, dtype: Any, device: Any, copy: bool) -> Array
         raise TypeError(f"{name}: {error}") from None
     if array.dtype != wanted:
         _check_fits(name, data, array, wanted)
-        with arrays.on(arrays.device_of(array)):
+        with arrays.on(arrays.device_of(array)), np.errstate(all="ignore"):
             array, copy = array.astype(wanted), False
     if device is not None:
         moved = transfers.move(array, device)
@@ -119,13 +124,14 @@ def to_array(name: str, data: Any, dtype: Any, device: Any, copy: bool) -> Array
 
 
 def _check_fits(name: str, data: Any, array: Array, wanted: np.dtype) -> None:
-    """Python integers that the dtype asked for cannot hold are an error, not wrapped around."""
-    if wanted in INTEGERS and isinstance(data, (int, list, tuple)) and array.dtype in INTEGERS:
-        limits = np.iinfo(wanted)
-        if array.size and (array.min() < limits.min or array.max() > limits.max):
+    """Numbers that the whole numbers asked for cannot hold are an error, not wrapped around."""
+    if wanted not in INTEGERS or not isinstance(data, (int, float, list, tuple)):
+        return
+    if array.size and array.dtype in INTEGERS | FLOATS:
+        limits, least, most = np.iinfo(wanted), array.min().item(), array.max().item()
+        if not (limits.min <= least and most <= limits.max):  # as also with NaN
             raise ArgumentError(
-                f"{name}: {wanted} holds {limits.min} to {limits.max}, not {array.min()} to "
-                f"{array.max()}"
+                f"{name}: {wanted} holds {limits.min} to {limits.max}, not {least} to {most}"
             )
 
 
@@ -235,7 +241,8 @@ def scalar_tensor(
     >>> tg.scalar_tensor(3)
     tensor(3.)
     """
-    wanted = get_default_dtype() if dtype is None else dtype
+    wanted = get_default_dtype() if dtype is None else as_dtype(dtype)
+    s = number_to_write("scalar_tensor", s, wanted)
     return tensor(s, dtype=wanted, device=device, requires_grad=requires_grad)
 
 
@@ -317,6 +324,7 @@ def full(
     (tensor([7, 7]), tensor([0.5000, 0.5000]))
     """
     value = to_array("full", fill_value, dtype, None, copy=False)  # in its own or the given dtype
+    number_that_fits("full", fill_value, value.dtype)
     shape = shape_of("full", tuple(size) if isinstance(size, Sequence) else (size,))
     with arrays.on(device) as xp:
         return finish(xp.full(shape, value.item(), value.dtype), requires_grad)
@@ -333,10 +341,20 @@ def like(name: str, input: Any, memory_format: Any) -> tuple[Array, tuple[int, .
 def _like(
     input: Any, name: str, fill: str, dtype: Any, device: Any, requires_grad: bool, format: Any
 ) -> Any:
+    if arrays.is_traced(check_tensor(name, input)._data):
+        return _traced_like(input, int(fill == "ones"), dtype)
     data, order = like(name, input, format)
     wanted = data.dtype if dtype is None else as_dtype(dtype)
     with arrays.on(arrays.device_of(data) if device is None else device) as xp:
         return finish(memory_formats.made(xp, fill, data.shape, wanted, order), requires_grad)
+
+
+def _traced_like(input: Any, value: Any, dtype: Any) -> Any:
+    """One value everywhere, as a step of the function that is traced."""
+    wanted = input.dtype if dtype is None else as_dtype(dtype)
+    if not isinstance(value, Scalar):
+        value = np.asarray(number_that_fits("full_like", value, wanted)).astype(wanted).item()
+    return where(True, value, cast(input.detach(), dtype=wanted))
 
 
 def zeros_like(
@@ -391,6 +409,8 @@ def full_like(
     memory_format: Any = preserve_format,
 ) -> Any:
     """One value everywhere, in the shape, dtype, device and layout of `input`."""
+    if arrays.is_traced(check_tensor("full_like", input)._data):
+        return _traced_like(input, fill_value, dtype)
     data, order = like("full_like", input, memory_format)
     wanted = _new(input, dtype, device)
     if order is None:
@@ -413,6 +433,7 @@ def fill(input: Any, value: Any) -> Any:
         wanted = as_tensor(value, data.dtype, arrays.device_of(data))
     else:
         wanted = to_array("fill", value, data.dtype, None, copy=False).item()
+        number_that_fits("fill", value, data.dtype)
     return where(True, wanted, input)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from tapegrad.autograd.arrays import FLOATS
 from tapegrad.autograd.gates import exponential
 
-from .arguments import check_tensor, check_tensors, operands
+from .arguments import check_tensor, check_tensors, number_that_fits, operands
 from .selection import clamp
 
 __all__ = [
@@ -158,8 +159,10 @@ def logit(input: Any, eps: float | None = None) -> Any:
     >>> tg.logit(tg.tensor([0.5, 0.9])), tg.logit(tg.tensor([0.0, 1.0]), eps=0.1)
     (tensor([0.0000, 2.1972]), tensor([-2.1972,  2.1972]))
     """
-    check_tensor("logit", input)
+    dtype = check_tensor("logit", input)._data.dtype
     if eps is not None:
+        if dtype in FLOATS:
+            number_that_fits("logit", eps, dtype)
         input = clamp(input, float(eps), 1 - float(eps))
     return exponential.logit(input)
 

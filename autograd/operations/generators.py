@@ -141,7 +141,7 @@ def reserve(x: Any) -> tuple[Any, Any]:
     call of what is traced draws anew.
     """
     data = x._data
-    if arrays.module_of(data).__name__ == "symbolic":
+    if arrays.is_traced(data):
         return data.trace.draw()
     return reserved(arrays.device_of(data), data.size)
 

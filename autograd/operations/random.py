@@ -23,7 +23,7 @@ from tapegrad.autograd.gates.selection import where
 from tapegrad.autograd.memory_formats import inverse, preserve_format
 from tapegrad.kernels.cuda.random import PhiloxStream
 
-from .arguments import check_tensor
+from .arguments import check_tensor, number_that_fits
 from .creation import finish, like, sized
 from .generators import Generator, draw, stream_of
 
@@ -131,6 +131,9 @@ def integers(
         )
         if low < least or high - 1 > most:
             raise ArgumentError(f"{name}: {dtype} holds {least} to {most}, not {low} to {high - 1}")
+    else:
+        number_that_fits(name, low, dtype)
+        number_that_fits(name, high - 1, dtype)
     stream = stream_of(name, device, generator)
     drawn = stream.integers(low, high, shape)
     drawn = np.asarray(drawn) if isinstance(drawn, (int, np.generic)) else drawn
@@ -187,7 +190,8 @@ def normal(
     if tensors and device is None:
         device = arrays.device_of(tensors[0])
     drawn = draw("normal", "standard_normal", sized("normal", (), size), dtype, device, generator)
-    drawn = (drawn * spread + centre).astype(drawn.dtype, copy=False)
+    with np.errstate(all="ignore"):
+        drawn = (drawn * spread + centre).astype(drawn.dtype, copy=False)
     return _constant(drawn, mean, std) if tensors else finish(drawn, requires_grad)
 
 

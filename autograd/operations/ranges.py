@@ -13,6 +13,7 @@ from tapegrad.autograd.engine import describe
 from tapegrad.autograd.errors import ArgumentError, ShapeError
 from tapegrad.autograd.records import Variable
 
+from .arguments import number_that_fits
 from .creation import finish
 
 __all__ = [
@@ -61,7 +62,7 @@ def arange(
     count = max(math.ceil((end - start) / step), 0)
     if wanted not in FLOATS:  # cut off before they are added up, as in PyTorch
         start, step = int(start), int(step)
-    with arrays.on(device) as xp:
+    with arrays.on(device) as xp, np.errstate(all="ignore"):
         if isinstance(start, float) or isinstance(step, float):
             found = xp.arange(count, dtype=np.float64)
             found *= step
@@ -114,7 +115,9 @@ def linspace(
     """
     start, end, steps = _checked("linspace", start, end, steps)
     wanted = get_default_dtype() if dtype is None else as_dtype(dtype)
-    with arrays.on(device) as xp:
+    number_that_fits("linspace", start, wanted)
+    number_that_fits("linspace", end, wanted)
+    with arrays.on(device) as xp, np.errstate(all="ignore"):
         found = _between(xp, start, end, steps, wanted).astype(wanted, copy=False)
     return finish(found, requires_grad)
 

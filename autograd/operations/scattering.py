@@ -20,7 +20,14 @@ from tapegrad.autograd.records import Variable
 from tapegrad.kernels.positions import flat as flat_positions
 
 from . import combining
-from .arguments import check_tensor, normalize_dim, numpy_names, on_its_gpu, same_device
+from .arguments import (
+    check_tensor,
+    normalize_dim,
+    number_that_fits,
+    numpy_names,
+    on_its_gpu,
+    same_device,
+)
 from .indexing import key_of, position, positions_along, put_at
 from .positions import in_range, index_array, mask_array
 from .selection import where
@@ -202,6 +209,8 @@ def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: Any = 1) 
     if isinstance(alpha, float) and input._data.dtype not in FLOATS:
         raise DtypeError(f"index_add: alpha {alpha} would make {describe(input)} a float")
     if alpha != 1:
+        if input._data.dtype in FLOATS:
+            number_that_fits("index_add", alpha, input._data.dtype)
         xp = module_of(rows)
         source = source * wrap(xp.asarray(alpha).astype(source._data.dtype))
     added = gates.index_add(
@@ -252,6 +261,7 @@ def _one_value(name: str, input: Any, value: Any) -> Any:
             raise ShapeError(f"{name}: the value must be a single one, got {describe(value)}")
         return cast(value, dtype=dtype) if value._data.dtype != dtype else value
     if isinstance(value, (bool, int, float, np.generic)):
+        value = number_that_fits(name, value, dtype)
         return dtype.type(value).item() if dtype not in FLOATS else float(value)
     raise TypeError(f"{name}: the value must be a number or a tensor of one, got {value!r}")
 

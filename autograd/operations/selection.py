@@ -7,15 +7,31 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from tapegrad.autograd.arrays import FLOATS, bool_, module_of, result_type, uint8
-from tapegrad.autograd.engine import cast, describe, wrap
+from tapegrad.autograd.arrays import (
+    FLOATS,
+    INTEGERS,
+    bool_,
+    is_traced,
+    module_of,
+    result_type,
+    uint8,
+)
+from tapegrad.autograd.engine import array_of, cast, describe, wrap
 from tapegrad.autograd.errors import ArgumentError
 from tapegrad.autograd.gates import comparison, copies, selection
 from tapegrad.autograd.records import Variable
 from tapegrad.kernels.expression import Scalar
 
-from .arguments import check_tensor, check_tensors, number_tensor, operands, same_dtype
-from .creation import tensor
+from .arguments import (
+    check_tensor,
+    check_tensors,
+    number_tensor,
+    number_that_fits,
+    number_to_write,
+    operands,
+    same_dtype,
+)
+from .creation import full_like, tensor
 
 __all__ = [
     "clamp",
@@ -98,9 +114,14 @@ def clamp(input: Any, min: Any = None, max: Any = None) -> Any:
     if min is None and max is None:
         raise ArgumentError("clamp: give min=, max= or both")
     min, max = _bound("min", min), _bound("max", max)
+    dtype = result_type(
+        input._data, *(array_of(bound) for bound in (min, max) if bound is not None)
+    )
+    if dtype in FLOATS:  # of whole numbers, a bound beyond them all bounds nothing
+        number_that_fits("clamp", min, dtype)
+        number_that_fits("clamp", max, dtype)
     if isinstance(min, Variable) or isinstance(max, Variable):
         return selection.clamp_between(input, min, max)
-    dtype = result_type(input._data, *(bound for bound in (min, max) if bound is not None))
     if input._data.dtype != dtype:
         input = cast(input, dtype=dtype)
     return selection.clamp(input, least=min, most=max)
@@ -186,10 +207,39 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
         raise RuntimeError(
             f"where: the condition must be a boolean tensor, got {describe(condition)}"
         )
+    if not isinstance(input, Variable) or not isinstance(other, Variable):
+        input, other = _numbers(input, other)
     if not isinstance(input, Variable) and not isinstance(other, Variable):
         condition = check_tensor("where", condition)
-        other = tensor(other, device=condition.device)
+        if is_traced(condition._data):
+            kind = other.kind if isinstance(other, Scalar) else other
+            other = full_like(condition, other, dtype=tensor(kind).dtype)
+        else:
+            other = tensor(other, device=condition.device)
     return selection.where(condition, input, other)
+
+
+def _numbers(x: Any, y: Any) -> tuple[Any, Any]:
+    """The branches of `where`, numbers among them as the dtype of both holds them."""
+    if isinstance(x, Variable):
+        return x, _number(y, x._data)
+    if isinstance(y, Variable):
+        return _number(x, y._data), y
+    if isinstance(x, (int, float)) and isinstance(y, (int, float)):
+        dtype = result_type(x, y)
+        return number_to_write("where", x, dtype), number_to_write("where", y, dtype)
+    return x, y
+
+
+def _number(value: Any, data: Any) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if not isinstance(value, (int, float)):
+        return value
+    dtype = data.dtype
+    if dtype not in FLOATS and not (dtype in INTEGERS and isinstance(value, int)):
+        dtype = result_type(data, value)
+    return number_to_write("where", value, dtype)
 
 
 def _bound(name: str, bound: Any) -> Any:

@@ -33,6 +33,7 @@ from .arguments import (
     check_tensor,
     normalize_dim,
     normalize_dims,
+    number_that_fits,
     numpy_names,
     on_its_gpu,
     same_device,
@@ -462,6 +463,8 @@ def histc(input: Any, bins: int = 100, min: float = 0, max: float = 0) -> Any:
     data = floating("histc", input)._data.reshape(-1)
     xp = module_of(data)
     low, high = float(array_of(min)), float(array_of(max))
+    number_that_fits("histc", low, data.dtype)
+    number_that_fits("histc", high, data.dtype)
     if bins <= 0 or high < low:
         raise RuntimeError(f"histc: needs bins > 0 and min <= max, got {bins}, {low} and {high}")
     if low == high and data.size:

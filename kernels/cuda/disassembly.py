@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+import argparse
+import difflib
 import functools
 import re
 import shutil
@@ -79,18 +81,32 @@ def disassembler() -> str:
     raise RuntimeError("there is no nvdisasm: pip install nvidia-cuda-nvdisasm")
 
 
-def main() -> None:
-    """Print the instructions of the kernel with the given name."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line: prints a kernel's instructions; returns the exit status."""
     from tapegrad.kernels.cuda.inventory import variants
 
-    name, arch = [*sys.argv[1:], "sm_90a"][:2]
-    named = [kernel for kernel in variants() if kernel.name == name]
-    if not named:
-        raise SystemExit(
-            f"no kernel is called {name!r}; tapegrad.kernels.cuda.inventory lists them"
+    parser = argparse.ArgumentParser(
+        prog="python -m tapegrad.kernels.cuda.disassembly",
+        description="Print the machine instructions of a kernel; it needs no GPU.",
+    )
+    parser.add_argument("kernel", help="its name, as in 'softmax_rows<float, 4>'")
+    parser.add_argument("arch", nargs="?", default="sm_90a", help="what for (default: sm_90a)")
+    options = parser.parse_args(argv)
+    kernels = {kernel.name: kernel for kernel in variants()}
+    if options.kernel not in kernels:
+        near = difflib.get_close_matches(options.kernel, kernels, 1)
+        guess = f"did you mean {near[0]!r}? " if near else ""
+        parser.error(
+            f"no kernel is called {options.kernel!r}; {guess}"
+            "python -m tapegrad.kernels.cuda.inventory lists them"
         )
-    print(disassembled(named[:1], arch)[name])
+    try:
+        print(disassembled([kernels[options.kernel]], options.arch)[options.kernel])
+    except RuntimeError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -9,11 +9,13 @@ what is listed here and refuses spills.
 
 from __future__ import annotations
 
+import argparse
+import difflib
 import importlib
 import pkgutil
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -105,12 +107,31 @@ def totals(reports: Iterable[Report]) -> str:
     )
 
 
-def main() -> None:
-    """Print the table of all kernels, or of those with the given words in their names."""
-    words = sys.argv[1:]
-    wanted = [kernel for kernel in variants() if all(word in kernel.name for word in words)]
-    print(table(compile_all(wanted)))
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line: prints the table, or a part of it; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tapegrad.kernels.cuda.inventory",
+        description="Compile the kernels, and list what each takes of a GPU; it needs none.",
+    )
+    parser.add_argument(
+        "words", nargs="*", help="only kernels with all of these in the name: softmax_rows float16"
+    )
+    words = parser.parse_args(argv).words
+    known = variants()
+    wanted = [kernel for kernel in known if all(word in kernel.name for word in words)]
+    if not wanted:
+        missing = [word for word in words if not any(word in kernel.name for kernel in known)]
+        names = {kernel.name.partition("<")[0] for kernel in known}
+        near = difflib.get_close_matches(missing[0], names, 1) if missing else []
+        guess = f"; did you mean {near[0]!r}?" if near else "; without a word all are listed"
+        parser.error(f"no kernel has {' and '.join(map(repr, words))} in its name{guess}")
+    try:
+        print(table(compile_all(wanted)))
+    except RuntimeError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

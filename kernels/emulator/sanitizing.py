@@ -9,9 +9,11 @@ way, so that every NumPy array lies between red zones. Kernels are then compiled
 
 from __future__ import annotations
 
+import argparse
 import ctypes
 import os
 import sys
+from collections.abc import Sequence
 from typing import NoReturn
 
 from tapegrad.kernels.emulator.building import SANITIZERS, EmulatorError, sanitizer_libraries
@@ -65,15 +67,30 @@ def become(sanitizer: str, command: list[str]) -> NoReturn:
     os.execvpe(command[0], command, watched)
 
 
-def main(arguments: list[str]) -> NoReturn:
-    """The command line of this module: the name of a sanitizer and a command."""
-    if len(arguments) < 2 or arguments[0] not in SANITIZERS:
-        raise SystemExit(f"usage: ... {{{','.join(SANITIZERS)}}} COMMAND ...")
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line: becomes the command; returns the exit status where it cannot."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tapegrad.kernels.emulator.sanitizing",
+        usage="%(prog)s [-h] {address,thread} COMMAND ...",
+        description="Run a command and watch the kernels that it runs in the emulator.",
+        epilog="for example\n  python -m tapegrad.kernels.emulator.sanitizing thread "
+        "python -m pytest tests/kernels/test_cuda_softmax.py",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("sanitizer", choices=SANITIZERS, help="for accesses out of bounds (address) or for races")
+    add("command", nargs=argparse.REMAINDER, metavar="COMMAND", help="a program and its arguments")
+    options = parser.parse_args(argv)
+    if not options.command:
+        parser.error("there is no COMMAND to run")
     try:
-        become(arguments[0], arguments[1:])
+        become(options.sanitizer, options.command)
     except EmulatorError as error:
-        raise SystemExit(str(error)) from None
+        print(error, file=sys.stderr)
+    except OSError as error:
+        print(f"{options.command[0]}: {error.strerror}", file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main())

@@ -9,7 +9,7 @@ from tapegrad.autograd.engine import describe
 from tapegrad.autograd.errors import ArgumentError, ShapeError
 from tapegrad.autograd.gates import shape as gates
 from tapegrad.autograd.gates.resampling import resample
-from tapegrad.autograd.operations.arguments import check_tensor
+from tapegrad.autograd.operations.arguments import check_tensor, number_that_fits
 from tapegrad.kernels import resampling
 from tapegrad.kernels.resampling import Taps
 
@@ -102,7 +102,9 @@ def _constant(input: Any, widths: Widths, value: float | None) -> Any:
     if any(a < 0 or b < 0 for a, b in widths):
         input = input[tuple(slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in sized)]
     around = tuple((max(a, 0), max(b, 0)) for a, b in widths)
-    return gates.pad(input, widths=around, value=0 if value is None else value)
+    filled = value is not None and any(a or b for a, b in around)
+    value = number_that_fits("pad", value, input._data.dtype) if filled else 0
+    return gates.pad(input, widths=around, value=value)
 
 
 def _check_border(input: Any, mode: str, size: int, widths: tuple[int, int]) -> None:

@@ -14,7 +14,7 @@ from tapegrad.autograd.errors import ArgumentError
 from tapegrad.autograd.gates import activation as gates
 from tapegrad.autograd.gates.selection import where
 from tapegrad.autograd.operations import hardshrink, prelu
-from tapegrad.autograd.operations.arguments import check_tensor, number_tensor
+from tapegrad.autograd.operations.arguments import check_tensor, number_tensor, number_that_fits
 
 from .arguments import computed, float_tensor
 
@@ -190,9 +190,9 @@ def hardtanh(
     """
     if min_val > max_val:
         raise ArgumentError(f"hardtanh: min_val {min_val} is above max_val {max_val}")
-    data = number_tensor("hardtanh", input)._data
-    if data.dtype.kind == "u" and min_val < 0:
-        raise ArgumentError(f"hardtanh: {data.dtype} cannot hold min_val {min_val}")
+    dtype = number_tensor("hardtanh", input)._data.dtype
+    number_that_fits("hardtanh", min_val, dtype)
+    number_that_fits("hardtanh", max_val, dtype)
     return computed(
         "hardtanh", input, inplace, lambda x: gates.hardtanh(x, least=min_val, most=max_val)
     )
@@ -251,7 +251,8 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """
     if not lambd >= 0:
         raise ArgumentError(f"softshrink: lambd must not be negative, got {lambd}")
-    return gates.softshrink(float_tensor("softshrink", input), lambd=lambd)
+    number_that_fits("softshrink", lambd, float_tensor("softshrink", input)._data.dtype)
+    return gates.softshrink(input, lambd=lambd)
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
@@ -273,6 +274,7 @@ def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
 
 def _threshold(x: Tensor, threshold: float, value: float) -> Tensor:
     """Of whole numbers both bounds are cut off to whole numbers, as PyTorch does."""
+    number_that_fits("threshold", value, x._data.dtype)
     if x._data.dtype not in FLOATS:
         threshold, value = int(threshold), int(value)
     return where(x <= threshold, value, x)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from tapegrad.autograd import Tensor
 from tapegrad.autograd import operations as ops
+from tapegrad.autograd.arrays import module_of
 from tapegrad.autograd.engine import describe
 from tapegrad.autograd.errors import ShapeError
 from tapegrad.autograd.gates import activation as gates
@@ -144,7 +147,7 @@ def _dropped(
     if not training or p == 0.0:
         return check_tensor(name, input)
     scale = 1 / (1 - p) if p < 1.0 else 1.0
-    if lead is None and float_tensor(name, input).device.type == "cuda":
+    if lead is None and module_of(float_tensor(name, input)._data) is not np:
         return computed(name, input, inplace, lambda x: _at_random(x, p, scale))
     # Selecting keeps one byte an element for the backward, a multiplied mask would keep four; and
     # an infinite element that is dropped becomes 0, not NaN.
@@ -162,7 +165,7 @@ def _masked(
     scale = 1 / math.sqrt((1 - p) * (1 + p * floor * floor)) if p < 1.0 else 0.0
     shift = -scale * floor * p
     low = floor * scale + shift
-    if lead is None and float_tensor(name, input).device.type == "cuda":
+    if lead is None and module_of(float_tensor(name, input)._data) is not np:
         return computed(name, input, inplace, lambda x: _at_random(x - floor, p, scale) + low)
     kept = _kept(name, input, p, lead)
     return computed(name, input, inplace, lambda x: ops.where(kept, x * scale + shift, low))

@@ -139,7 +139,7 @@ def test_regions_nest_and_one_switches_its_kind_of_device_off(x, w):
         assert (x @ w).dtype == tg.bfloat16
 
 
-def test_each_kind_of_device_has_a_dtype_of_its_own():
+def test_each_kind_of_device_has_a_dtype_of_its_own(gpu):
     assert tg.get_autocast_dtype("cuda") == tg.float16
     assert tg.get_autocast_dtype("cpu") == tg.bfloat16
     with tg.autocast(device_type="cuda", dtype=tg.bfloat16):
@@ -148,7 +148,7 @@ def test_each_kind_of_device_has_a_dtype_of_its_own():
         assert not tg.is_autocast_enabled("cpu")
 
 
-def test_a_region_of_a_gpu_leaves_tensors_of_the_cpu_alone(x, w):
+def test_a_region_of_a_gpu_leaves_tensors_of_the_cpu_alone(gpu, x, w):
     with tg.autocast("cuda"):
         assert (x @ w).dtype == tg.float32
 
@@ -191,13 +191,60 @@ def test_a_thread_and_a_task_have_regions_of_their_own():
     assert asyncio.run(both()) is False
 
 
+@pytest.mark.parametrize("dtype", [tg.float32, tg.float64, tg.int64, int], ids=str)
+def test_a_dtype_that_is_no_half_warns_and_leaves_float32(x, w, dtype):
+    with pytest.warns(UserWarning, match=r"on a CPU dtype is float16 or bfloat16, not") as caught:
+        region = tg.autocast("cpu", dtype=dtype)
+    assert [found.filename for found in caught] == [__file__]
+    with tg.autocast("cpu"), region:
+        assert not tg.is_autocast_enabled("cpu")
+        assert (x @ w).dtype == tg.float32
+    with tg.autocast("cpu", dtype=dtype, enabled=False):  # of which nothing warns
+        assert (x @ w).dtype == tg.float32
+
+
 def test_wrong_settings_are_refused():
-    with pytest.raises(ValueError, match="float16 or bfloat16, not float32"):
-        tg.autocast("cpu", dtype=tg.float32)
     with pytest.raises(RuntimeError, match="unknown device 'tpu'"):
         tg.autocast("tpu")
     with pytest.raises(ValueError, match="device_type must be"):
         tg.autocast(tg.float16)
+
+
+def test_only_the_kinds_with_lists_are_available():
+    found = {kind: tg.amp.is_autocast_available(kind) for kind in ("cpu", "cuda:1", "mps")}
+    assert found == {"cpu": True, "cuda:1": True, "mps": False}
+    with pytest.raises(TypeError, match="must be a string, not 3"):
+        tg.amp.is_autocast_available(3)
+
+
+def test_a_region_is_changed_from_within_and_ends_all_the_same(x, w):
+    with tg.autocast("cpu"):
+        tg.set_autocast_enabled("cpu", False)
+        assert (x @ w).dtype == tg.float32
+        with tg.autocast("cpu", dtype=tg.float16):
+            tg.set_autocast_dtype("cpu", tg.bfloat16)
+            assert (x @ w).dtype == tg.bfloat16
+        tg.set_autocast_dtype("cpu", tg.float16)
+        tg.set_autocast_enabled("cpu", True)
+        assert (x @ w).dtype == tg.float16
+    assert not tg.is_autocast_enabled("cpu")
+    assert tg.get_autocast_dtype("cpu") == tg.bfloat16
+
+
+def test_what_is_switched_outside_of_a_region_stays(x, w):
+    def states():
+        tg.set_autocast_enabled("cpu", True)
+        with tg.autocast("cpu", enabled=False):
+            yield (x @ w).dtype
+        yield (x @ w).dtype
+        tg.set_autocast_enabled("cpu", False)
+        yield (x @ w).dtype
+
+    found = []
+    thread = threading.Thread(target=lambda: found.extend(states()))  # a thread has its own
+    thread.start()
+    thread.join()
+    assert found == [tg.float32, tg.bfloat16, tg.float32]
 
 
 def test_a_listed_function_is_still_itself():
@@ -222,6 +269,27 @@ def test_a_parameter_is_cast_once_in_a_region(x, w):
     with tg.autocast("cpu", cache_enabled=False):
         twice = casts_of(x @ w, x @ w)
     assert twice == once + 1
+
+
+def test_regions_within_a_region_keep_casts_as_it_does():
+    assert tg.is_autocast_cache_enabled()
+    with tg.autocast("cpu", cache_enabled=False):
+        assert not tg.is_autocast_cache_enabled()
+        with tg.autocast("cpu"):
+            assert not tg.is_autocast_cache_enabled()
+        with tg.autocast("cpu", cache_enabled=True):
+            assert tg.is_autocast_cache_enabled()
+            tg.set_autocast_enabled("cpu", False)
+            assert tg.is_autocast_cache_enabled()
+
+
+def test_a_parameter_is_cast_again_after_the_cache_was_cleared(x, w):
+    with tg.autocast("cpu"):
+        once = casts_of(x @ w, x @ w)
+    with tg.autocast("cpu"):
+        first = x @ w
+        tg.clear_autocast_cache()
+        assert casts_of(first, x @ w) == once + 1
 
 
 def test_a_cast_without_recording_is_not_taken_for_a_recorded_one(x, w):
@@ -275,6 +343,16 @@ def test_the_list_of_a_gpu_holds_there(gpu):
         assert tg.addcmul(x, y, y).dtype == tg.float32
         assert F.interpolate(y[None, None], size=2, mode="bilinear").dtype == tg.float32
         assert F.interpolate(y[None, None], size=2, mode="area").dtype == tg.float16
+
+
+def test_a_gpu_takes_float32_and_casts_halves_up(gpu):
+    """As PyTorch, which looks at the dtype of a CPU's region only."""
+    x = tg.ones(2, 2, device="cuda", dtype=tg.float16)
+    with tg.autocast("cuda", dtype=tg.float32):
+        assert tg.is_autocast_enabled("cuda")
+        assert (x @ x).dtype == tg.float32
+    with pytest.warns(UserWarning, match="on a GPU dtype is float16 or bfloat16, not int64"):
+        tg.autocast("cuda", dtype=int)
 
 
 def test_a_loss_that_is_unsafe_in_halves_is_refused_on_a_gpu(gpu):

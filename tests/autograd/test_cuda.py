@@ -21,6 +21,7 @@ def test_a_gpu_is_found_and_counted(gpu):
     assert tg.cuda.why_unavailable() is None
     assert tg.cuda.device_count() == 2
     assert tg.cuda.current_device() == 0
+    assert tg.cuda.is_initialized()
 
 
 def test_cuda_without_a_number_is_the_current_gpu(gpu):
@@ -66,6 +67,7 @@ def test_a_gpu_is_described(gpu):
     assert (found.multi_processor_count, found.warp_size) == (132, 32)
     assert tg.cuda.get_device_name() == "Stand-in 0"
     assert tg.cuda.get_device_capability("cuda:1") == (9, 0)
+    assert tg.cuda.is_bf16_supported(including_emulation=False)
     assert tg.cuda.can_device_access_peer(0, 1)
     assert not tg.cuda.can_device_access_peer(0, 0)
 

@@ -33,8 +33,10 @@ def test_a_process_may_be_held_to_a_fraction(pool):
 
 
 def test_the_peak_must_be_watched_for_first(pool):
-    with pytest.raises(RuntimeError, match=r"call tapegrad\.cuda\.reset_peak_memory"):
+    with pytest.raises(RuntimeError, match=r"allocated: .* call tapegrad\.cuda\.reset_peak_memory"):
         tg.cuda.max_memory_allocated(1)
+    with pytest.raises(RuntimeError, match=r"reserved: .* call tapegrad\.cuda\.reset_peak_memory"):
+        tg.cuda.max_memory_reserved(1)
 
 
 def test_a_summary_names_the_gates_that_save_most(pool):

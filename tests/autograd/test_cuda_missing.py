@@ -1,4 +1,4 @@
-"""`device="cuda"` where something is missing: one sentence that says what, and how to get it."""
+"""Where there is no GPU: one sentence that says what is missing, and what works all the same."""
 
 import importlib.util
 import os
@@ -9,13 +9,15 @@ import textwrap
 import hardware
 import pytest
 
+import tapegrad as tg
+
 ASK = """
 import tapegrad as tg
 assert tg.cuda.device_count() == 0 and not tg.cuda.is_available()
 uses = [lambda: tg.zeros(2, device="cuda"), lambda: tg.ones(2).cuda(),
         lambda: tg.ones(2).to("cuda:0"), lambda: tg.nn.Linear(2, 2).to("cuda"),
         tg.cuda.synchronize, tg.cuda.current_device, lambda: tg.cuda.Stream(),
-        lambda: tg.ones(2).pin_memory(), tg.cuda.empty_cache]
+        lambda: tg.ones(2).pin_memory(), tg.cuda.reset_peak_memory_stats, tg.cuda.mem_get_info]
 for use in uses:
     try:
         use()
@@ -102,3 +104,75 @@ def test_what_stands_between_cupy_and_a_gpu_is_named(status, driver, wanted):
 @pytest.mark.skipif(hardware.missing() is None, reason="needs a machine without a GPU")
 def test_the_real_cupy_without_a_gpu_is_one_sentence():
     assert said().startswith("device 'cuda' needs an NVIDIA GPU")
+
+
+# What scripts for any machine ask for
+
+
+@pytest.fixture
+def no_gpu(monkeypatch):
+    """A machine without CuPy, and so without a GPU."""
+    monkeypatch.setitem(sys.modules, "cupy", None)
+
+
+def test_no_memory_is_in_use_where_there_is_no_gpu(no_gpu):
+    cuda = tg.cuda
+    assert cuda.memory_allocated() == cuda.max_memory_allocated() == 0
+    assert cuda.memory_reserved() == cuda.max_memory_reserved() == 0
+    assert cuda.memory_allocated("cuda:1") == cuda.max_memory_allocated(0) == 0
+
+
+def test_emptying_the_cache_does_nothing_where_there_is_no_gpu(no_gpu):
+    tg.cuda.empty_cache()
+
+
+def test_nothing_is_taken_up_or_supported_where_there_is_no_gpu(no_gpu):
+    assert not tg.cuda.is_initialized()
+    assert not tg.cuda.is_bf16_supported()
+
+
+@pytest.mark.parametrize("dtype", [None, tg.bfloat16, tg.float32], ids=str)
+def test_autocast_warns_and_stays_off_where_there_is_no_gpu(no_gpu, dtype):
+    with pytest.warns(UserWarning, match="autocast: CUDA is not available") as caught:
+        region = tg.autocast("cuda", dtype=dtype)
+    assert [found.filename for found in caught] == [__file__]
+    with region:
+        assert not tg.is_autocast_enabled("cuda")
+        assert tg.get_autocast_dtype("cuda") == (dtype or tg.float16)
+
+
+def test_autocast_that_is_off_warns_of_nothing(no_gpu):
+    with tg.autocast("cuda", enabled=False):
+        assert tg.amp.is_autocast_available("cuda")  # which asks for lists, not for a GPU
+
+
+def test_a_scaler_warns_and_stays_off_where_there_is_no_gpu(no_gpu):
+    with pytest.warns(UserWarning, match="GradScaler: CUDA is not available") as caught:
+        scaler = tg.amp.GradScaler()
+    assert [found.filename for found in caught] == [__file__]
+    assert not scaler.is_enabled()
+    assert scaler.get_scale() == 1.0
+    loss = tg.ones(())
+    assert scaler.scale(loss) is loss
+    assert not tg.amp.GradScaler(enabled=False).is_enabled()
+    assert tg.amp.GradScaler("cpu").is_enabled()
+
+
+def test_a_training_loop_written_for_a_gpu_runs_without_one(no_gpu):
+    place = "cuda" if tg.cuda.is_available() else "cpu"
+    model = tg.nn.Linear(3, 1).to(place)
+    optimizer = tg.optim.SGD(model.parameters(), lr=0.1)
+    before = model.weight.tolist()
+    with pytest.warns(UserWarning, match="disabled"):
+        scaler = tg.amp.GradScaler()
+    with pytest.warns(UserWarning, match="disabled"):
+        region = tg.autocast("cuda")
+    with region:
+        loss = model(tg.ones(2, 3, device=place)).sum()
+    scaler.scale(loss).backward()
+    scaler.unscale_(optimizer)
+    scaler.step(optimizer)
+    scaler.update()
+    tg.cuda.empty_cache()
+    assert loss.dtype == tg.float32
+    assert model.weight.tolist() != before

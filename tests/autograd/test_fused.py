@@ -1,6 +1,9 @@
 """`fused`: the function's values, the gradients the engine derives, what is refused."""
 
+import copy
 import importlib
+import pickle
+import weakref
 
 import numpy as np
 import pytest
@@ -339,16 +342,6 @@ def test_branching_on_a_number_is_refused():
         tg.fused(lambda x, rate: x if rate > 0 else -x)(tg.ones(2), 0.5)
 
 
-def test_branching_on_a_tensor_is_refused():
-    with pytest.raises(RuntimeError, match="one element"):
-        tg.fused(lambda x: x if x > 0 else -x)(tg.ones(2))
-
-
-def test_sizes_are_not_known():
-    with pytest.raises(TypeError, match="NotKnownWhileTraced"):
-        tg.fused(lambda x: x / x.shape[0])(tg.ones(2))
-
-
 def test_what_is_returned_must_be_computed_from_the_arguments():
     with pytest.raises(FusionError, match="returned float"):
         tg.fused(lambda x: 1.0)(tg.ones(2))
@@ -440,3 +433,143 @@ def test_large_activations_are_computed_in_blocks_to_the_same_bits(name, monkeyp
         monkeypatch.setattr(module, "LARGE", 1)
     for a, b in zip(computed(), whole, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_a_function_sees_the_device_of_its_arguments(gpu):
+    by_place = tg.fused(lambda x: x * 3 if x.is_cuda else x * 2 if x.device.type == "cpu" else x)
+    assert by_place(tg.ones(2)).tolist() == [2.0, 2.0]
+    assert by_place(tg.ones(2, device="cuda")).tolist() == [3.0, 3.0]
+
+
+def test_constants_are_made_within():
+    x = tg.tensor([1.0, -2.0, 0.0])
+    for function, right in {
+        lambda x: tg.where(x > 0, 1.0, 0.5) * x: [1.0, -1.0, 0.0],
+        lambda x: tg.where(x > 0, x, tg.zeros_like(x)): [1.0, 0.0, 0.0],
+        lambda x: tg.ones_like(x) + tg.full_like(x, 2): [3.0, 3.0, 3.0],
+        lambda x: x.contiguous() * 2: [2.0, -4.0, 0.0],
+    }.items():
+        assert tg.fused(function)(x).tolist() == right
+    whole = tg.fused(lambda x, k: tg.where(x > 0, k, 7))(x, 3)
+    assert (whole.tolist(), whole.dtype) == ([3, 7, 7], tg.int64)
+    marked = tg.fused(lambda x: tg.ones_like(x, dtype=tg.int8))(x)
+    assert (marked.tolist(), marked.dtype) == ([1, 1, 1], tg.int8)
+
+
+def test_numbers_meet_whole_tensors_as_outside():
+    small = tg.tensor([1, 100], dtype=tg.int8)
+    for function in (
+        lambda a, k: a + k,
+        lambda a, k: k - a,
+        lambda a, k: a * k,
+        lambda a, k: a // k,
+        lambda a, k: a % k,
+        lambda a, k: k**a,
+    ):
+        fused, plain = tg.fused(function)(small, 300), function(small, 300)
+        assert (fused.tolist(), fused.dtype) == (plain.tolist(), tg.int8)
+    power = tg.fused(lambda a, k: a**k)
+    assert power(small, 2).tolist() == [1, 16]
+    for given in (small, small > 1):
+        with pytest.raises(ValueError, match="whole numbers have no negative powers"):
+            power(given, -1)
+
+
+def test_autocast_holds_within():
+    cubed = tg.fused(lambda x: x**3)
+    squared = tg.fused(lambda x, y: F.mse_loss(x, y, reduction="none"))
+    x = tg.tensor([3.0]).bfloat16()
+    assert squared(x, x).dtype == cubed(x).dtype == tg.bfloat16
+    with tg.autocast("cpu"):
+        assert squared(x, x).dtype == tg.float32
+        assert cubed(x).dtype == tg.bfloat16
+    assert squared(x, x).dtype == tg.bfloat16
+
+
+class Scaling(tg.nn.Module):
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    @tg.fused
+    def scaled(self, x):
+        return x * self.factor
+
+    @tg.fused(static="power")
+    def raised(self, x, power=2):
+        return x**power if power > 1 else x
+
+
+def test_a_fused_method_goes_with_its_instance():
+    watched = []
+    for factor in (2.0, 3.0):
+        layer = Scaling(factor)
+        watched.append(weakref.ref(layer))
+        assert layer.scaled(tg.ones(2)).tolist() == [factor, factor]
+        assert layer.raised(tg.ones(1) * 3, power=2).item() == 9.0
+    del layer
+    assert [reference() for reference in watched] == [None, None]
+    method = Scaling(4.0).scaled  # which keeps the instance, as methods do
+    assert method(tg.ones(1)).item() == 4.0
+    assert "scaled" in method.cuda_source(tg.ones(1))
+
+
+@tg.fused
+def doubled(x):
+    return x * 2
+
+
+def test_what_is_fused_can_be_pickled_by_its_name():
+    layer = Scaling(2.0)
+    layer.activation = doubled
+    assert pickle.loads(pickle.dumps(layer)).activation is doubled
+    assert copy.deepcopy(layer).activation is doubled
+    assert pickle.loads(pickle.dumps(layer.scaled))(tg.ones(1)).item() == 2.0
+
+
+def test_static_values_that_are_equal_and_compute_otherwise_are_told_apart():
+    first = tg.fused(lambda x, k: x * k[0])
+    assert first(tg.tensor([1, 2]), (2,)).dtype == tg.int64
+    assert first(tg.tensor([1, 2]), (2.0,)).dtype == tg.float32
+    over = tg.fused(lambda x, k: x / k, static="k")
+    assert over(tg.ones(1), 0.0).item() == -over(tg.ones(1), -0.0).item() == np.inf
+
+
+def test_an_output_of_what_wants_no_gradient_has_none():
+    x, y = leaf(3), tg.ones(3, dtype=tg.float64)
+    both = tg.fused(lambda x, y: (x * 2, y * 2))
+    assert [out.requires_grad for out in both(x, y)] == [True, False]
+    assert [out.requires_grad for out in both(y, x)] == [False, True]
+
+
+ELSEWHERE = tg.tensor(2.0)
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (lambda x: x * ELSEWHERE, "a tensor that is not among its arguments"),
+        (lambda x: tg.where(x > 0, x, ELSEWHERE), "a tensor that is not among its arguments"),
+        (lambda x: (x * 1).add_(1), "writes into a tensor"),
+        (lambda x: x.mul_(5), "writes into a tensor"),
+        (lambda x: x * x.shape[0], "sizes are not known"),
+        (lambda x: x / x.numel(), "sizes are not known"),
+        (lambda x: x * tg.rand_like(x), "sizes are not known"),
+        (lambda x: x * x.item(), "value is not known"),
+        (lambda x: x if x > 0 else -x, r"value is not known.*tapegrad\.where"),
+        (lambda x: x.sort().values, "not pointwise"),
+    ],
+)
+@pytest.mark.parametrize("shape", [(3,), (1,)])
+def test_a_refusal_says_what_it_is_about(function, said, shape):
+    with pytest.raises(FusionError, match=said):
+        tg.fused(function)(tg.ones(shape))
+
+
+def test_tensors_come_by_themselves_and_arguments_by_the_signature():
+    first = tg.fused(lambda pair: pair[0])
+    for given in ((tg.ones(1), tg.ones(1)), [tg.ones(1)], {"x": tg.ones(1)}):
+        with pytest.raises(TypeError, match=f"not in a {type(given).__name__}"):
+            first(given)
+    with pytest.raises(TypeError, match=r"doubled\(x\): too many positional arguments"):
+        doubled(tg.ones(1), 2)

@@ -705,3 +705,16 @@ def test_random_programs_of_views_and_writes_give_the_right_gradient_or_an_error
         assert np.allclose(np.concatenate([g.data for g in found]), expected)
         right += 1
     assert right > 5
+
+
+def test_what_is_written_into_a_tensor_on_a_gpu(gpu):
+    x = tg.zeros(3, device="cuda")
+    x[:] = [1.0, 2.0, 3.0]
+    x[0] = np.float32(7)
+    x[1:] = (5, 6)
+    assert x.tolist() == [7.0, 5.0, 6.0]
+    for elsewhere in (np.ones(2, np.float32), tg.ones(2)):
+        with pytest.raises(
+            RuntimeError, match=r"on different devices.*input 1 float32\[2\] on cpu"
+        ):
+            x[:2] = elsewhere

@@ -36,6 +36,24 @@ def test_enable_grad_records_within_no_grad(x):
         assert (x * 2).requires_grad
 
 
+def test_inference_mode_records_nothing_unless_told_to(x):
+    with tg.inference_mode():
+        assert not (x * 2).requires_grad
+        with tg.inference_mode(False):
+            assert (x * 2).requires_grad
+    with tg.no_grad(), tg.inference_mode(mode=False):  # as in PyTorch
+        assert (x * 2).requires_grad
+
+
+def test_inference_mode_as_a_decorator(x):
+    def double(x):
+        return x * 2
+
+    for decorator in (tg.inference_mode, tg.inference_mode()):
+        assert not decorator(double)(x).requires_grad
+    assert tg.inference_mode(mode=False)(double)(x).requires_grad
+
+
 def test_set_grad_enabled_in_a_block(x):
     with tg.set_grad_enabled(False):
         assert not (x * 2).requires_grad
@@ -76,7 +94,9 @@ def test_a_tensor_made_under_no_grad_can_require_a_gradient():
     assert (x * 2).requires_grad
 
 
-@pytest.mark.parametrize("switch", [tg.no_grad, tg.enable_grad, autograd.detect_anomaly])
+@pytest.mark.parametrize(
+    "switch", [tg.no_grad, tg.enable_grad, tg.inference_mode, autograd.detect_anomaly]
+)
 def test_an_exception_restores_the_mode(switch):
     found = get_mode()
     with pytest.raises(KeyError), switch():

@@ -49,6 +49,17 @@ def test_the_peak_is_watched():
     del y
 
 
+def test_the_peak_of_what_is_reserved_stays_when_the_cache_is_emptied(little):
+    tg.cuda.reset_peak_memory_stats()
+    before = tg.cuda.memory_reserved()
+    assert tg.cuda.max_memory_reserved() == before
+    x = floats(100)
+    del x
+    tg.cuda.empty_cache()
+    assert tg.cuda.memory_reserved() <= before
+    assert tg.cuda.max_memory_reserved() - before >= 100 * MIB
+
+
 def test_what_the_pool_keeps_is_given_back_for_a_larger_array(little):
     kept = [floats(40) for _ in range(4)]  # 160 MiB in blocks that are too small for what follows
     del kept

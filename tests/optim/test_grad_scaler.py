@@ -357,6 +357,7 @@ def test_mistakes_are_named():
     with pytest.raises(ValueError, match="gradients of float16"):
         scaler.unscale_(optim.SGD([half], lr=0.1))
     with pytest.raises(ValueError, match="growth_factor"):
-        GradScaler(growth_factor=1.0)
+        GradScaler("cpu", growth_factor=1.0)
     with pytest.raises(ValueError, match="backoff_factor"):
-        GradScaler(backoff_factor=1.0)
+        GradScaler("cpu", backoff_factor=1.0)
+    GradScaler("cpu", growth_factor=1.0, enabled=False)  # which uses none of them

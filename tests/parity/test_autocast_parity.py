@@ -89,6 +89,20 @@ def test_results_have_pytorchs_dtypes(same, name):
             assert dtypes(same.ours, call, arguments) == expected
 
 
+@pytest.mark.parametrize("enabled", [True, False])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64", "int32", None])
+def test_a_region_of_any_dtype_is_on_or_off_as_pytorchs_and_warns_with_it(same, dtype, enabled):
+    def region(m):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            found = m.autocast("cpu", dtype and getattr(m, dtype), enabled)
+        with found:
+            chosen = str(m.get_autocast_dtype("cpu")).removeprefix("torch.")
+            return len(caught), m.is_autocast_enabled("cpu"), chosen
+
+    assert region(same.ours.module) == region(same.theirs.module)
+
+
 # Made of listed operations in PyTorch, or listed there under another name.
 UNLISTED = {
     "arccos", "arcsin", "arctan2", "binary_cross_entropy", "cross_entropy", "grid_sample", "inner",
