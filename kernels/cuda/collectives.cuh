@@ -96,11 +96,16 @@ struct AddExponentials {
     template <class T> static __device__ __forceinline__ T factor(T from, T to) {
         return from == to ? T(1) : exponential(from - to);
     }
+    // The same bits whichever comes first, so that all threads of a reduction agree: of the sum of two
+    // products, the compiler would round one at once with the sum (FMA) and the other before.
     template <class T>
     static __device__ __forceinline__ Exponentials<T> combine(Exponentials<T> a, Exponentials<T> b) {
-        const T largest = a.largest > b.largest ? a.largest : b.largest;
-        return {largest,
-                a.sum * factor(a.largest, largest) + b.sum * factor(b.largest, largest)};
+        if (b.largest > a.largest || (b.largest == a.largest && b.sum > a.sum)) {
+            const Exponentials<T> larger = b;
+            b = a;
+            a = larger;
+        }
+        return {a.largest, a.sum + b.sum * factor(b.largest, a.largest)};
     }
     // One element more, at the price of one exponential.
     template <class T>

@@ -291,6 +291,8 @@ __global__ void __launch_bounds__(Tile::THREADS, 1)
              const typename Tile::Element* bias, typename Tile::Element* y, const Windows w,
              const long long most_rows) {
     extern __shared__ __align__(1024) unsigned char memory[];
+    static_assert(sizeof(Row) * Tile::BM % alignof(typename Tile::Stage) == 0,
+                  "stages are aligned behind the rows");
     Row* rows = reinterpret_cast<Row*>(memory);
     auto* stages = reinterpret_cast<typename Tile::Stage*>(rows + Tile::BM);
     const Share share(most_rows, w.outputs, Tile::BM, Tile::BN);

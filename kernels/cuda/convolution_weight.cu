@@ -188,6 +188,8 @@ __global__ void __launch_bounds__(Tile::THREADS, 1)
     weight_gradient(const typename Tile::Element* grad, const typename Tile::Element* x,
                     typename Tile::Sum* parts, const Windows w, const int length) {
     extern __shared__ __align__(1024) unsigned char memory[];
+    static_assert(sizeof(Column) * Tile::BN % alignof(typename Tile::Stage) == 0,
+                  "stages are aligned behind the columns");
     Column* columns = reinterpret_cast<Column*>(memory);
     auto* stages = reinterpret_cast<typename Tile::Stage*>(columns + Tile::BN);
     const int width = w.channels * w.kernel[0] * w.kernel[1] * w.kernel[2];

@@ -27,7 +27,7 @@ struct Span {
     int begin, end;
 };
 
-// Of n places in m parts as even as can be, those of part i; m (n % m) must be less than 2^32.
+// Of n places in m parts as even as can be, those of part i; m (n % m) + m must be at most 2^32.
 __device__ __forceinline__ Span part(unsigned i, unsigned n, unsigned m) {
     const unsigned whole = n / m, over = n % m;
     return {(int)(i * whole + i * over / m),

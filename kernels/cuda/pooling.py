@@ -136,9 +136,10 @@ def _check(axes: Axes) -> None:
     for axis in axes:
         reach = axis.size + 2 * axis.padding + axis.kernel * axis.dilation + axis.stride
         parts = max(
-            axis.size % max(axis.windows, 1) * axis.windows, axis.windows % axis.size * axis.size
+            (axis.size % max(axis.windows, 1) + 1) * axis.windows,
+            (axis.windows % axis.size + 1) * axis.size,
         )
-        if max(reach, axis.windows) >= 1 << 31 or (not axis.kernel and parts >= 1 << 32):
+        if max(reach, axis.windows) >= 1 << 31 or (not axis.kernel and parts > 1 << 32):
             raise ValueError(
                 f"pooling on a GPU: {axis.windows} windows over {axis.size} places are too many"
             )

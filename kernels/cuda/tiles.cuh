@@ -149,6 +149,7 @@ __device__ __forceinline__ void multiply_all(typename Tile::Sums& sums,
         __syncthreads();  // all have their part of this stage, and are done with the one before it
         if (k + AHEAD < depths) load(stages[next]);
         commit_copies();
+        __syncwarp();  // loading may have parted the lanes, and tensor cores want all of a warp
         Tile::multiply(sums, stages[now]);
         now = now + 1 == Tile::STAGES ? 0 : now + 1;
         next = next + 1 == Tile::STAGES ? 0 : next + 1;

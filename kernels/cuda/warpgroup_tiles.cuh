@@ -57,6 +57,8 @@ template <class T, int BM_, int BN_, bool deep, bool deep_b = deep> struct Warpg
     }
     static __device__ __forceinline__ void finish(Sums& sums) {
         wait_products<0>();
+#pragma unroll
+        for (int i = 0; i < MI; i++) settle(sums.at[i]);
         if (sums.begun) return;
 #pragma unroll
         for (int i = 0; i < MI; i++)

@@ -7,7 +7,8 @@
 //     begin_products();                                   // the sums are in registers
 //     add_product<T, N, DEEP, DEEP>(sums, tile<DEEP, BK>(a), tile<DEEP, BK>(b));
 //     commit_products();                                  // closes a group of them
-//     wait_products<0>();                                 // now sums may be read, and tiles written
+//     wait_products<0>();                                 // now tiles may be written,
+//     settle(sums);                                       // and sums be read
 //
 // A tile is aligned to 1024 bytes and consists of lines of 128 bytes, 64 elements. DEEP, a line is a
 // row of A or a column of B, along the depth: 16 further along it is 32 bytes on. WIDE, a line is 64
@@ -51,6 +52,12 @@ __device__ __forceinline__ void commit_products() {
 // Waits until at most so many groups are on their way.
 template <int groups> __device__ __forceinline__ void wait_products() {
     asm volatile("wgmma.wait_group.sync.aligned %0;" :: "n"(groups) : "memory");
+}
+
+// The compiler moves no use of sums up to before the wait that stands before this.
+template <int count> __device__ __forceinline__ void settle(float (&sums)[count]) {
+#pragma unroll
+    for (int i = 0; i < count; i++) asm volatile("" : "+f"(sums[i]) :: "memory");
 }
 
 template <class T, int N, bool a_deep, bool b_deep> struct AddProduct;
@@ -118,6 +125,7 @@ __device__ __forceinline__ void show_tiles() { __trap(); }
 __device__ __forceinline__ void begin_products() { __trap(); }
 __device__ __forceinline__ void commit_products() { __trap(); }
 template <int groups> __device__ __forceinline__ void wait_products() { __trap(); }
+template <int count> __device__ __forceinline__ void settle(float (&sums)[count]) {}
 template <class T, int N, bool a_deep, bool b_deep>
 __device__ __forceinline__ void add_product(
     float (&sums)[N / 2], unsigned long long a, unsigned long long b, bool add = true) {
@@ -129,12 +137,13 @@ template <bool deep, int BK>
 static inline unsigned long long tile(const void* start, TAPEGRAD_PLACE) {
     return described(emulator::tile_offset(start, {"tile", file, line}), deep ? 16 : BK * 128);
 }
-static inline void show_tiles() { emulator::show_copies(); }
+static inline void show_tiles() { emulator::show_tiles(); }
 static inline void begin_products() { emulator::begin_products(); }
 static inline void commit_products() { emulator::commit_products(); }
 template <int groups> static inline void wait_products(TAPEGRAD_PLACE) {
     emulator::wait_products(groups, {"wait_products", file, line});
 }
+template <int count> static inline void settle(float (&sums)[count]) {}
 template <class T, int N, bool a_deep, bool b_deep>
 static inline void add_product(
     float (&sums)[N / 2], unsigned long long a, unsigned long long b, bool add = true,

@@ -30,6 +30,12 @@ alignas(1024) extern unsigned char dynamic_shared[];
 // Ends the launch with an error; does not return.
 [[noreturn]] void fail(const char* message, Place place);
 
+// What `__launch_bounds__` says; kernels with it begin with `keep_bounds` (building.py).
+struct Bounds {
+    unsigned threads, blocks, cluster;
+};
+void keep_bounds(Bounds bounds, TAPEGRAD_PLACE);
+
 // Waits for all threads of the block; returns for how many of them `predicate` was true.
 int synchronize_block(bool predicate, Place place);
 

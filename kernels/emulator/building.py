@@ -31,6 +31,9 @@ _FLAGS = (
     "-fno-strict-aliasing",
     "-ffp-contract=off",
 )
+# An access at an address that is not aligned as its type is stops the kernel, as on a GPU. What is
+# called then is in runtime.cpp, so that no library of g++'s is linked for it.
+_ALIGNED = ("-fsanitize=alignment", "-fno-sanitize-recover=alignment")
 _OPTIMIZED = ("-O1", "-g1", "-fno-omit-frame-pointer")
 _DEBUG = ("-O0", "-g")
 
@@ -39,6 +42,8 @@ _DYNAMIC_SHARED = re.compile(
     r"extern\s+__shared__\s+(?:(?:__align__|alignas)\s*\([^()]*\)\s*)?"
     r"([^;()\[\]]+?)\s*\b(\w+)\s*\[\s*\]\s*;"
 )
+_LAUNCH_BOUNDS = re.compile(r"__launch_bounds__\s*\(")
+_BODY = re.compile(r"\s*\{")
 
 
 class EmulatorError(RuntimeError):
@@ -65,16 +70,17 @@ def build(wanted: Build) -> Path:
     if wanted.sanitizer is not None:
         flags += (f"-fsanitize={wanted.sanitizer}",)
     runtime = _runtime(wanted.sanitizer)
-    header = _precompiled_header(flags)
+    header = _precompiled_header((*flags, *_ALIGNED))
     unit = _translation_unit(wanted)
 
     def make(work: Path, target: Path) -> None:
-        source = work / "kernel.cpp"
+        source, made = work / "kernel.cpp", work / "kernel.o"
         source.write_text(unit)
-        linked = ("-shared", source, runtime, "-Wl,-T," + str(_HERE / "shared.ld"), "-o", target)
-        compiled = _compile(*flags, "-include", header, *linked)
+        compiled = _compile(*flags, *_ALIGNED, "-include", header, "-c", source, "-o", made)
         if compiled.returncode:
             raise EmulatorError(f"{wanted.filename} does not compile:\n{compiled.stderr}")
+        script = "-Wl,-T," + str(_HERE / "shared.ld")
+        _compile(*flags, "-shared", made, runtime, script, "-o", target).check_returncode()
 
     return _kept(".so", (flags, str(runtime), str(header), unit), make)
 
@@ -112,7 +118,8 @@ def _library(name: str) -> Path | None:
 
 
 def _translation_unit(wanted: Build) -> str:
-    text = _DYNAMIC_SHARED.sub(_pointer_to_dynamic_shared, wanted.text)
+    text = _with_bounds_kept(wanted.text)
+    text = _DYNAMIC_SHARED.sub(_pointer_to_dynamic_shared, text)
     entries = "".join(
         f"TAPEGRAD_ENTRY(kernel_{i}, {name})\n" for i, name in enumerate(wanted.names)
     )
@@ -128,6 +135,31 @@ def _pointer_to_dynamic_shared(found: re.Match[str]) -> str:
     kind, name = found.groups()
     lines = "\n" * found[0].count("\n")
     return f"{kind}* {name} = reinterpret_cast<{kind}*>(emulator::dynamic_shared);{lines}"
+
+
+def _with_bounds_kept(text: str) -> str:
+    """Each kernel with `__launch_bounds__` begins with a check of its block against them."""
+    parts: list[str] = []
+    done = 0
+    for found in _LAUNCH_BOUNDS.finditer(text):
+        end = _closing(text, found.end() - 1)
+        bounds = text[found.end() : end]
+        parameters = text.find("(", end)
+        body = _BODY.match(text, _closing(text, parameters) + 1) if parameters > 0 else None
+        if body:  # it is no mere declaration
+            parts += [text[done : body.end()], f" emulator::keep_bounds({{{bounds}}});"]
+            done = body.end()
+    return "".join((*parts, text[done:]))
+
+
+def _closing(text: str, opening: int) -> int:
+    """Where the parenthesis closes that opens at a place of a text."""
+    depth = 0
+    for place in range(opening, len(text)):
+        depth += {"(": 1, ")": -1}.get(text[place], 0)
+        if depth == 0:
+            return place
+    return len(text)
 
 
 def _runtime(sanitizer: str | None) -> Path:

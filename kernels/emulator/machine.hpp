@@ -9,6 +9,7 @@ constexpr int most_threads = 1024;
 constexpr unsigned most_shared = 227 << 10;  // bytes of dynamic shared memory
 
 unsigned shared_bytes();  // of this launch
+int block_threads();
 
 // tensor_cores.cpp
 float widen(Number number, unsigned bits);

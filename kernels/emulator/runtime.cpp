@@ -107,6 +107,7 @@ static char barrier_tokens[2], start_token, end_token;
 static unsigned barriers;
 
 unsigned shared_bytes() { return request->shared_bytes; }
+int block_threads() { return threads; }
 
 static Fiber& self() { return *static_cast<Fiber*>(current); }
 
@@ -162,6 +163,11 @@ static void thread_main() {
             place.line, place.what, message, b.x, b.y, b.z, t.x, t.y, t.z);
     self().state = State::done;
     for (;;) run(host);
+}
+
+void keep_bounds(Bounds bounds, const char* file, int line) {
+    if ((unsigned)threads > bounds.threads)
+        fail("a block has more threads than that", {"__launch_bounds__", file, line});
 }
 
 // ---- waiting -----------------------------------------------------------------------------------
@@ -444,6 +450,27 @@ static void run_block() {
             error, sizeof error, "%s:%d: %s: not all warps of a warpgroup make the same products",
             unequal->file, unequal->line, unequal->what);
 }
+
+}  // namespace emulator
+
+// What g++ has kernels call at an address that is not aligned (-fsanitize=alignment), with what it
+// knows of the access.
+struct Access {
+    const char* file;
+    unsigned line, column;
+    const void* type;
+    unsigned char log_alignment;
+};
+extern "C" [[noreturn]] void __ubsan_handle_type_mismatch_v1_abort(
+    const Access* access, const void*) {
+    char message[64];
+    snprintf(
+        message, sizeof message, "its address is not aligned to %d bytes",
+        1 << access->log_alignment);
+    emulator::fail(message, {"an access", access->file, (int)access->line});
+}
+
+namespace emulator {
 
 const char* launch(const Launch& what) {
     request = &what;

@@ -23,10 +23,15 @@ struct Queue {
     int count;   // of all products of the thread, and what they read
     unsigned long long tiles;
     std::vector<unsigned> hidden;  // copies that have landed, not visible to these instructions
+    int shows;                     // calls of show_tiles in this block
     Place place;
 };
 static Queue queues[most_threads];
 static unsigned char is_hidden[most_shared / 16];
+// What memory held when the last thread of the block had called show_tiles `shows` times, which
+// `behind` threads have not done more often.
+alignas(16) static unsigned char shown[most_shared];
+static int shows, behind;
 
 static int number() { return current->warp * 32 + current->lane; }
 static Queue& own() { return queues[number()]; }
@@ -47,14 +52,35 @@ void hide_copy(const Copy& copy) {
     own().hidden.push_back((unsigned)offset / 16);
 }
 
-void show_copies() {
-    for (unsigned pack : own().hidden) is_hidden[pack] = 0;
-    own().hidden.clear();
+void show_tiles() {
+    Queue& queue = own();
+    for (unsigned pack : queue.hidden) is_hidden[pack] = 0;
+    queue.hidden.clear();
+    if (queue.shows++ != shows || --behind) return;
+    shows++;
+    for (int i = 0; i < block_threads(); i++) behind += queues[i].shows == shows;
+    // No memcpy, which the sanitizers would see.
+    for (unsigned i = 0; i < shared_bytes(); i++) shown[i] = dynamic_shared[i];
 }
 
 void check_readable(unsigned offset, Place place) {
     if (offset + 16 > shared_bytes()) fail("a tile reaches beyond the shared memory", place);
     if (is_hidden[offset / 16]) fail("a copy has landed, but show_tiles is missing", place);
+}
+
+static bool is_shown(const Pack16& pack, unsigned offset) {
+    return shows && !memcmp(&pack, shown + offset, sizeof pack);
+}
+
+void check_described(Tile tile, Place place) {
+    const unsigned long long described = tile.described;
+    // WIDE, a step of the depth is some lines; DEEP, it is 32 bytes of a line.
+    const unsigned within = (described << 4) & (tile.deep ? 0x380 : 0x3f0);
+    if (described >> 62 != 1) fail("a tile is not said to be swizzled in 128 bytes", place);
+    if (described >> 49 & 7) fail("a tile is said to have a base offset", place);
+    if ((described >> 32 & 0x3fff) << 4 != 1024)
+        fail("8 lines of a tile are not said to be 1024 bytes apart", place);
+    if (within) fail("a tile does not start at a multiple of 1024 bytes", place);
 }
 
 // ---- queueing ----------------------------------------------------------------------------------
@@ -77,11 +103,15 @@ static void compare(void* const* of_lane) {
     }
 }
 
-void queue_product(const Operands& seen, Place place) {
+void queue_product(Operands& seen, Place place) {
     Queue& queue = own();
     const Product& product = seen.product;
     queue.place = place;
-    work_together(const_cast<Operands*>(&seen), compare, place);
+    work_together(&seen, compare, place);
+    each_pack(seen, [&](const Pack16& pack, unsigned offset) {
+        if (!is_shown(pack, offset))
+            fail("show_tiles is missing, or a barrier after it: threads have not shown this", place);
+    });
     Held* held = find(queue, product.sums);
     if (!held) {
         if (!queue.begun) fail("sums are used, but begin_products is missing", place);
@@ -187,9 +217,11 @@ void forget_products(int threads) {
     for (int i = 0; i < (threads + 127) / 128 * 128; i++) {
         Queue& queue = queues[i];
         for (unsigned pack : queue.hidden) is_hidden[pack] = 0;
-        if (queue.count || !queue.hidden.empty()) queue = Queue{};
+        if (queue.count || queue.shows || !queue.hidden.empty()) queue = Queue{};
         queue.begun = false;
     }
+    shows = 0;
+    behind = threads;
 }
 
 void finish_products() {

@@ -33,19 +33,22 @@ struct Operands {
 unsigned tile_offset(const void* start, Place place);  // within the dynamic shared memory
 void begin_products();
 void commit_products();
-// Makes the copies of this thread that have landed visible to these instructions.
-void show_copies();
+// Makes what this thread has written, and its copies that have landed, visible to these instructions.
+void show_tiles();
+// Fails unless a descriptor is of lines of 128 bytes that are swizzled and aligned to 1024.
+void check_described(Tile tile, Place place);
 // Fails if the instructions may not read 16 bytes of the dynamic shared memory.
 void check_readable(unsigned offset, Place place);
 
-void queue_product(const Operands& seen, Place place);
+// Fails if one of the operands was not what memory held when all threads had shown it.
+void queue_product(Operands& seen, Place place);
 void meet_waiting(int groups, Place place);
 // When at most `groups` may stay on their way, hands out one after another what must have landed.
 bool next_product(int groups, Operands* seen);
 void land_product(const Operands& seen, const Operands& now, Place place);
 
-// The pack of a tile with a number, for 16 deep and from the row or column `first` on.
-static inline Pack16 read_pack(Tile tile, int first, int number, Place place) {
+// Where the pack of a tile with a number lies, for 16 deep and from the row or column `first` on.
+static inline unsigned pack_offset(Tile tile, int first, int number) {
     unsigned offset = (tile.described & 0x3fff) << 4;
     const unsigned panel = (tile.described >> 16 & 0x3fff) << 4;
     const unsigned eight_lines = (tile.described >> 32 & 0x3fff) << 4;
@@ -56,18 +59,25 @@ static inline Pack16 read_pack(Tile tile, int first, int number, Place place) {
         const int pack = first / 8 + number / 16, depth = number % 16;
         offset += pack / 8 * panel + pack % 8 * 16 + depth / 8 * eight_lines + depth % 8 * 128;
     }
-    offset ^= (offset >> 7 & 7) << 4;
-    check_readable(offset, place);
-    return *(const Pack16*)(dynamic_shared + offset);
+    return offset ^ (offset >> 7 & 7) << 4;
+}
+// visit(pack, its offset) for what this lane reads.
+template <class Visit> static inline void each_pack(Operands& of, Visit visit) {
+    const int lane = current->lane;
+    visit(of.a, pack_offset(of.product.a, current->warp % 4 * 16, lane));
+    for (int i = 0; i < of.product.columns / 16; i++)
+        visit(of.b[i], pack_offset(of.product.b, 0, lane + 32 * i));
 }
 static inline void read_operands(Operands& to, Place place) {
-    const int lane = current->lane;
-    to.a = read_pack(to.product.a, current->warp % 4 * 16, lane, place);
-    for (int i = 0; i < to.product.columns / 16; i++)
-        to.b[i] = read_pack(to.product.b, 0, lane + 32 * i, place);
+    each_pack(to, [&](Pack16& pack, unsigned offset) {
+        check_readable(offset, place);
+        pack = *(const Pack16*)(dynamic_shared + offset);
+    });
 }
 
 static inline void add_product(const Product& product, Place place) {
+    check_described(product.a, place);
+    check_described(product.b, place);
     Operands seen{product};
     read_operands(seen, place);
     queue_product(seen, place);

@@ -7,7 +7,7 @@ from recording import record
 from tapegrad.autograd.arrays import bfloat16
 from tapegrad.kernels import pooling
 from tapegrad.kernels.cuda import images
-from tapegrad.kernels.cuda.pooling import Axis, adaptive, avg_pool
+from tapegrad.kernels.cuda.pooling import Axis, adaptive, avg_pool, avg_pool_gradient
 
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5, "float16": 1e-2, "bfloat16": 1e-2}
 
@@ -258,3 +258,16 @@ def test_more_windows_than_32_bits_number_are_refused(emulated):
         avg_pool(emulated, x, (Axis(3, 2, 1 << 31),))
     with pytest.raises(ValueError, match="too many"):
         avg_pool(emulated, x, adaptive((100_001,), (70_000,)))
+
+
+def test_as_many_even_windows_as_32_bits_number_are_pooled_and_no_more(emulated):
+    """To find where a part ends, up to (windows + 1) * places - 1 is divided: here 2^32 - 1."""
+    places, windows = 65_536, 65_535
+    most, more = adaptive((places,), (windows,)), adaptive((places + 1,), (windows,))
+    x = emulated.asarray(np.arange(places, dtype=np.float32).reshape(1, 1, -1))
+    y = avg_pool(emulated, x, most)
+    assert np.array_equal(y.get()[0, 0], np.arange(windows) + 0.5)
+    to_x = avg_pool_gradient(emulated, emulated.asarray(np.ones(y.shape, np.float32)), most)
+    assert to_x.get()[0, 0, [0, 1, -2, -1]].tolist() == [0.5, 1, 1, 0.5]
+    with pytest.raises(ValueError, match="65535 windows over 65537 places are too many"):
+        avg_pool_gradient(emulated, y, more)

@@ -8,9 +8,10 @@ import tapegrad as tg
 from tapegrad.autograd.arrays import bfloat16
 from tapegrad.kernels import softmax as on_cpu
 from tapegrad.kernels.cuda import rows
+from tapegrad.kernels.cuda.compiling import source
 from tapegrad.kernels.cuda.launching import use_backend
 from tapegrad.kernels.cuda.softmax import softmax, softmax_gradient, variants
-from tapegrad.kernels.emulator import EmulatedBackend
+from tapegrad.kernels.emulator import EmulatedBackend, EmulatedModule
 
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5, "float16": 1e-2, "bfloat16": 1e-2}
 DTYPES = [np.float32, np.float64, np.float16, bfloat16]
@@ -53,6 +54,40 @@ def test_a_dimension_before_others(emulated, dtype, logarithm):
     for shape in [(70, 3), (2, 5, 1, 7), (1, 21, 16), (3, 127, 8), (2, 1000, 3)]:
         dim = 0 if len(shape) == 2 else 1
         check(emulated, emulated.asarray(drawn(shape, dtype)), dim, logarithm)
+
+
+# A float that is added to a product without rounding that, as compilers contract the two on a GPU:
+# to the left one of two products.
+CONTRACTED = """
+struct Fused {
+    float at;
+    __device__ Fused(float at) : at(at) {}
+};
+struct Unrounded { Fused a, b; };
+__device__ bool operator>(Fused a, Fused b) { return a.at > b.at; }
+__device__ bool operator==(Fused a, Fused b) { return a.at == b.at; }
+__device__ Fused operator-(Fused a, Fused b) { return a.at - b.at; }
+__device__ Unrounded operator*(Fused a, Fused b) { return {a, b}; }
+__device__ Fused operator+(Fused c, Unrounded p) { return fmaf(p.a.at, p.b.at, c.at); }
+__device__ Fused operator+(Unrounded p, Unrounded q) { return Fused(q.a.at * q.b.at) + p; }
+__device__ Fused exponential(Fused x) { return expf(x.at); }
+__device__ Fused exchange(Fused x, int across) { return exchange(x.at, across); }
+extern "C" __global__ void k(const float* largest, const float* sums, float* of_all) {
+    const int i = threadIdx.x;
+    of_all[i] = warp_reduce<AddExponentials>(Exponentials<Fused>{largest[i], sums[i]}).sum.at;
+}
+"""
+
+
+def test_all_lanes_find_the_same_sum_of_exponentials_to_the_last_bit():
+    module = EmulatedModule(source("collectives.cuh") + CONTRACTED, ["k"])
+    for seed in range(10):
+        largest, sums = drawn(32, np.float32, seed), abs(drawn(32, np.float32, 10 + seed)) + 1
+        of_all = np.zeros(32, np.float32)
+        module.run("k", (1, 1, 1), (32, 1, 1), largest, sums, of_all)
+        exact = np.sum(sums * np.exp(largest.astype(np.float64) - largest.max()))
+        assert np.unique(of_all).size == 1
+        assert np.isclose(of_all[0], exact, rtol=1e-6)
 
 
 @KINDS

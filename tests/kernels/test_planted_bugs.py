@@ -35,6 +35,7 @@ class Planted(NamedTuple):
 def kernel(body: str) -> str:
     return f"""#include "copies.cuh"
 #include "tensor_cores.cuh"
+#include "types.cuh"
 extern "C" __global__ void k(const float* x, float* out, int n) {{
     int i = threadIdx.x, lane = i % 32;
 {body}
@@ -82,6 +83,22 @@ TWICE_SHARED = kernel("""
     __syncthreads();
     tile[i] = other;
     out[i] = tile[i];""")
+PACKED = kernel("""
+    if (i >= 16) return;
+    const Pack<float, 4> held = *reinterpret_cast<const Pack<float, 4>*>(x + 60 - 4 * i);
+    const Pack<float, 4> turned{held.at[3], held.at[2], held.at[1], held.at[0]};
+    *reinterpret_cast<Pack<float, 4>*>(out + 4 * i) = turned;""")
+PACKS_OF_SHARED = kernel("""
+    __shared__ __align__(8) float tile[64];
+    tile[i] = x[i];
+    __syncthreads();
+    out[i] = reinterpret_cast<const Pack<float, 2>*>(tile + 62 - i / 2 * 2)->at[1 - i % 2];""")
+BOUNDED = kernel("    out[i] = x[63 - i];").replace(
+    'extern "C" __global__ void k',
+    """template <int threads, int blocks> struct Bounds { static constexpr int most = threads; };
+extern "C" __global__ void __launch_bounds__(64) k(const float*, float*, int n);
+extern "C" __global__ void __launch_bounds__(min(Bounds<64, 4>::most, 1024), 1) k""",
+)
 
 # What the order of the threads gives away: wrong in one of the three.
 BY_RESULT = {
@@ -152,6 +169,24 @@ BY_ERROR = {
     ),
     "a copy to an address that is not aligned": Planted(
         ASYNCHRONOUS, "copy_async<16>(tile + 4 * i,", "copy_async<16>(tile + 1,", "not aligned"
+    ),
+    "a pack that is read where none is aligned": Planted(
+        PACKED, "(x + 60 -", "(x + 61 -", "an access: its address is not aligned to 16 bytes"
+    ),
+    "a pack that is written where none is aligned": Planted(
+        PACKED,
+        "(out + 4 * i) =",
+        "(out + 1 + 4 * i) =",
+        "an access: its address is not aligned to 16 bytes",
+    ),
+    "a pack of shared memory that is not aligned": Planted(
+        PACKS_OF_SHARED,
+        "tile + 62 -",
+        "tile + 61 -",
+        "an access: its address is not aligned to 8 bytes",
+    ),
+    "more threads than a kernel is bounded to": Planted(
+        BOUNDED, "Bounds<64, 4>", "Bounds<32, 4>", "__launch_bounds__: a block has more threads"
     ),
     "an assertion": Planted(
         kernel("    assert(i < n); out[i] = x[63 - i];"), "i < n", "i < n - 1", "assert"

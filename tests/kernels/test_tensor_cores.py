@@ -4,6 +4,7 @@ Kernels here hold whole fragments: they read matrices from shared memory, as ker
 `ldmatrix` or element by element, multiply and write the sums.
 """
 
+import re
 import shutil
 from ctypes import c_void_p
 
@@ -11,7 +12,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from tapegrad.kernels.cuda import compiling
+from tapegrad.kernels.cuda import compiling, convolution_tiles
 from tapegrad.kernels.cuda.compiling import ARCHITECTURES, compiled, expand
 from tapegrad.kernels.cuda.launching import Kernel, pointer
 from tapegrad.kernels.emulator import EmulatedModule, EmulatorError
@@ -245,6 +246,41 @@ def test_misuse_stops_with_an_error(text, right, wrong, report):
 def test_a_warp_that_is_not_full_multiplies_nothing():
     with pytest.raises(EmulatorError, match="fewer than 32 threads"):
         tf32_product(in_order(0, block=31), TF32)
+
+
+def ptx(kernel, arch):
+    library = compiling.nvrtc()
+    program = library.createProgram(kernel.text, kernel.filename, (), ())
+    try:
+        library.addNameExpression(program, kernel.name)
+        options = compiling.OPTIONS[:-1]  # the last is for ptxas
+        library.compileProgram(program, (f"--gpu-architecture={arch}", *options))
+        return library.getPTX(program).decode()
+    finally:
+        library.destroyProgram(program)
+
+
+@pytest.mark.parametrize(
+    ("name", "arch", "first"),
+    [
+        ("convolve<Tensor<float, 64, 64, true>, 1>", "compute_80", "ldmatrix"),
+        ("convolve<Tensor<float16, 64, 64, true, false>, 8>", "compute_80", "ldmatrix"),
+        ("weight_gradient<Tensor<bfloat16, 64, 64, false>, 8>", "compute_80", "ldmatrix"),
+        ("convolve<Warpgroup<float16, 128, 64, true>, 8>", "compute_90a", "wgmma.fence"),
+        ("weight_gradient<Warpgroup<bfloat16, 64, 128, false>, 8>", "compute_90a", "wgmma.fence"),
+    ],
+)
+def test_lanes_that_loading_has_parted_meet_before_the_matrix_instructions(name, arch, first):
+    """These are `.aligned`: no jump may stand between."""
+    try:
+        compiling.nvrtc()
+    except RuntimeError as error:
+        pytest.skip(str(error))
+    (kernel,) = (kernel for kernel in convolution_tiles.variants() if kernel.name == name)
+    before, _, _ = ptx(kernel, arch).partition(f"{first}.sync.aligned")
+    met = before.rpartition("bar.warp.sync")[2]
+    assert met != before
+    assert not re.search(r"\bbra\b|^\$", met, re.MULTILINE)
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)

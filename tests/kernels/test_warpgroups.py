@@ -5,21 +5,25 @@ products, of tiles that lie along the depth or across it, in a ring of stages.
 """
 
 import itertools
+import re
 import shutil
+import struct
 from ctypes import c_int, c_void_p
 
 import ml_dtypes
 import numpy as np
 import pytest
 
-from tapegrad.kernels.cuda import compiling, launching
+from tapegrad.kernels.cuda import compiling, convolution_tiles, launching
 from tapegrad.kernels.cuda.compiling import ARCHITECTURES, compiled, expand, resources
+from tapegrad.kernels.cuda.inventory import together
 from tapegrad.kernels.cuda.launching import Kernel, pointer
 from tapegrad.kernels.emulator import EmulatedBackend, EmulatedModule, EmulatorError
 
 ORDERS = (0, 1, 7)
 TYPES = {"float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
 STEPS, BK, ROWS = 5, 64, 128
+SLOWED = re.compile(r"serialized|C75\d\d")  # what ptxas warns of
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="the emulator needs g++")
 
 # sums (128 x N) = A B, over a depth of `steps` tiles of 64. A lies (128, depth) if deep, or else
@@ -70,6 +74,7 @@ __global__ void __launch_bounds__(256) product(const T* a, const T* b, float* ou
         wait_products<1>();
     }
     wait_products<0>();
+    settle(sums);
 #pragma unroll
     for (int i = 0; i < N / 2; i++) {
         const int row = threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4 + i / 2 % 2 * 8;
@@ -151,7 +156,8 @@ PLANTED = {
         "swizzled(pack * 16)", "swizzled(pack * 16 ^ (rows == 128) * 16)", True, "",
     ),
     "a tile said to lie the other way": (
-        "add_product<T, N, a_deep, b_deep>", "add_product<T, N, a_deep, !b_deep>", True, "",
+        "add_product<T, N, a_deep, b_deep>", "add_product<T, N, a_deep, !b_deep>", True,
+        "does not start at a multiple of 1024 bytes",
     ),
     "panels too near": ("tile<b_deep, 64>", "tile<b_deep, 32>", False, ""),
     "sums read before they are there": ("    wait_products<0>();", "", True, "nothing waits"),
@@ -168,7 +174,7 @@ PLANTED = {
         True, "written while a product",
     ),
     "a missing wait for copies": ("wait_copies<0>();", "", True, ""),
-    "a missing barrier": ("__syncthreads();", "", True, "written while a product"),
+    "a missing barrier": ("__syncthreads();", "", True, "show_tiles is missing, or a barrier"),
     "copies that are not shown": ("show_tiles();", "", True, "show_tiles is missing"),
     "copies shown before they land": (
         "wait_copies<0>();\n        show_tiles();", "show_tiles();\n        wait_copies<0>();",
@@ -197,6 +203,52 @@ PLANTED = {
         "not lie in the dynamic shared",
     ),
 }  # fmt: skip
+
+
+# What is wrong of a descriptor, some of which the tiles here would have been read right by.
+MISDESCRIBED = {
+    "no swizzle": ("64ull << 32 | 1ull << 62", "64ull << 32", "swizzled in 128 bytes"),
+    "a swizzle of 64 bytes": ("1ull << 62", "2ull << 62", "swizzled in 128 bytes"),
+    "a base offset": ("1ull << 62", "1ull << 62 | 4ull << 49", "base offset"),
+    "lines that are too near": ("64ull << 32", "32ull << 32", "1024 bytes apart"),
+    "tiles that begin in the middle of a swizzle": (
+        "memory + step", "memory + 512 + step", "at a multiple of 1024 bytes",
+    ),
+    "a step beyond a line": ("(a_deep ? 32", "(a_deep ? 64", "at a multiple of 1024 bytes"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("right", "wrong", "report"), MISDESCRIBED.values(), ids=MISDESCRIBED)
+def test_a_tile_that_is_described_wrong_is_found(right, wrong, report):
+    text = expand(TEXT, "kernel.cu")
+    assert right in text
+    with pytest.raises(EmulatorError, match=rf"kernel\.cu:\d+: add_product: .*{report}"):
+        product(in_order(0), text.replace(right, wrong))
+
+
+STORES = re.sub(
+    r"copy_async<16>\((.*?),\s*(from .*?)\);",
+    r"*(Pack<T, 8>*)(\1) = *(const Pack<T, 8>*)(\2);",
+    TEXT,
+)
+UNSHOWN = {
+    "are not shown": "",
+    "are shown only once": "if (step == 0) show_tiles();",
+    "one thread does not show": "if (threadIdx.x != 77) show_tiles();",
+}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_threads_may_write_tiles_themselves_and_show_them(order):
+    assert STORES.count("*(Pack<T, 8>*)") == 2
+    assert close(*product(in_order(order), STORES))
+
+
+@pytest.mark.parametrize("shown", UNSHOWN.values(), ids=UNSHOWN)
+@pytest.mark.parametrize("order", ORDERS)
+def test_tiles_that_threads_write_and_do_not_show_are_found(order, shown):
+    with pytest.raises(EmulatorError, match=r"kernel\.cu:\d+: .*show_tiles is missing"):
+        product(in_order(order), STORES.replace("show_tiles();", shown))
 
 
 @pytest.mark.parametrize(("right", "wrong", "b_deep", "report"), PLANTED.values(), ids=PLANTED)
@@ -237,4 +289,36 @@ def test_the_instructions_compile_for_every_architecture(nvrtc, arch):
     names = [instance(*shape) for shape in shapes]
     binary = compiled(expand(TEXT, "kernel.cu"), names, arch)
     assert not any(takes.spills for takes in resources(binary).values())
-    assert "serialized" not in binary.log
+    assert not SLOWED.search(binary.log)
+
+
+def alignment_of_shared_memory(binary, name):
+    """What the binary, an ELF file, wants of the address of a kernel's shared memory."""
+    (table,) = struct.unpack_from("<Q", binary.cubin, 40)
+    size, count, names = struct.unpack_from("<3H", binary.cubin, 58)
+    sections = [
+        struct.unpack_from("<2I4Q2I2Q", binary.cubin, table + i * size) for i in range(count)
+    ]
+    for section in sections:
+        at = sections[names][4] + section[0]
+        if binary.cubin[at:].startswith(f".nv.shared.{binary.lowered[name]}\0".encode()):
+            return section[8]
+    return 0
+
+
+def test_shared_memory_is_aligned_as_the_tiles_of_convolution_want_it(nvrtc):
+    found = {}
+    for group in together(convolution_tiles.variants()):
+        names = [kernel.name for kernel in group]
+        binary = compiled(group[0].text, names, "sm_90a", group[0].filename)
+        found |= {
+            name: alignment_of_shared_memory(binary, name) for name in names if "Warpgroup" in name
+        }
+    assert len(found) == 2 * (3 * 2 + 2)
+    assert set(found.values()) == {1024}
+
+
+def test_shared_memory_that_is_not_aligned_is_found(nvrtc):
+    text = expand(TEXT, "kernel.cu").replace("__align__(1024) unsigned", "__align__(512) unsigned")
+    binary = compiled(text, [instance()], "sm_90a")
+    assert alignment_of_shared_memory(binary, instance()) == 512
