@@ -1,10 +1,12 @@
 """The rows of the cost budget: what each one compares, how it is sampled, and what it may cost.
 
-Sides take turns (A B A B ...), so that a machine that slows down slows both, and a row's figure is
-the median of the ratios of neighbours. Before anything is timed, all sides must agree on the loss
-and on every gradient over three iterations.
+Each side runs in a process of its own, so that neither has the other's threads beside it and lives
+with the other's settings of the allocator. Sides take turns (A B A B ...), so that a machine that
+slows down slows both, and a row's figure is the median of the ratios of neighbours. Before anything
+is timed, all sides must agree on the loss and on every gradient over three iterations.
 """
 
+import contextlib
 import functools
 import gc
 import os
@@ -12,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +28,7 @@ Samples = dict[str, list[float]]  # a side's measurements, in the order they wer
 SAMPLE_SECONDS = 0.05  # an iteration is repeated until a sample takes this long
 TOLERANCE = 1e-3  # of an array's largest entry: float32, three steps, sums in another order
 SETTLE_SECONDS = 0.05  # for the other side's idle worker threads to stop spinning
+PROCESSES = 3  # of each side, one after another: how memory falls out differs between processes
 
 
 @dataclass(frozen=True)
@@ -44,20 +47,21 @@ def timed(
     pieces: int = 1,
 ) -> Callable[[int], Samples]:
     """Time `make` on both sides, per piece; `mygrad` is the same for MyGrad, where it can."""
+    makes = {OURS: make, THEIRS: make} | ({MYGRAD: mygrad} if mygrad else {})
 
     def sample(repeats: int) -> Samples:
-        works = {OURS: make(library(OURS)), THEIRS: make(library(THEIRS))}
-        if mygrad:
-            works[MYGRAD] = mygrad(library(MYGRAD))
-        require_parity(works)
-        counts = {side: iterations_for(work) for side, work in works.items()}
-        samples: Samples = {side: [] for side in works}
-        gc.collect()
-        for _ in range(repeats):
-            for side, work in works.items():
-                time.sleep(SETTLE_SECONDS)
-                work.run()
-                samples[side].append(seconds(work, counts[side]) / counts[side] / pieces)
+        require_parity({side: work(library(side)) for side, work in makes.items()})
+        samples: Samples = {side: [] for side in makes}
+        for process in range(PROCESSES):
+            with contextlib.ExitStack() as stack:
+                workers = {
+                    side: stack.enter_context(worker(side, work.__name__))
+                    for side, work in makes.items()
+                }
+                for _ in range(process, repeats, PROCESSES):
+                    for side, sampled in workers.items():
+                        time.sleep(SETTLE_SECONDS)
+                        samples[side].append(sampled() / pieces)
         return samples
 
     return sample
@@ -66,6 +70,42 @@ def timed(
 @functools.cache
 def library(name: str) -> Library:
     return getattr(workloads, name)()
+
+
+@contextlib.contextmanager
+def worker(side: str, workload: str) -> Iterator[Callable[[], float]]:
+    """A process that takes a sample of a workload at each call: seconds of one iteration."""
+    command = [sys.executable, __file__, side, workload]
+    process = subprocess.Popen(
+        command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+    def sampled() -> float:
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        with contextlib.suppress(BrokenPipeError):  # what the process said is raised below
+            print(file=process.stdin, flush=True)
+        line = process.stdout.readline()
+        if not line:
+            raise RuntimeError(process.stderr.read().strip().rpartition("\n")[2])
+        return float(line)
+
+    with process:
+        try:
+            yield sampled
+        finally:
+            process.terminate()
+
+
+def work_for_others(side: str, workload: str) -> None:
+    """What a `worker` does: for each line of the input a sample."""
+    work = getattr(workloads, workload)(library(side))
+    count = iterations_for(work)
+    gc.collect()
+    for _ in sys.stdin:
+        work.run()
+        print(seconds(work, count) / count, flush=True)
 
 
 def require_parity(works: dict[str, Work]) -> None:
@@ -238,3 +278,6 @@ ROWS = [
         difference=True,
     ),
 ]
+
+if __name__ == "__main__":
+    work_for_others(*sys.argv[1:])
