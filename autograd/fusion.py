@@ -120,11 +120,8 @@ class FusedGate(Gate):
         again = self.derivative(wants, self.floating, False).inputs
         saved = (extras, *(a if i in again else None for i, a in enumerate(arrays)))
         results = self.record(inputs, tuple(nodes), saved, {"numbers": numbers}, arrays, out)
-        outputs = zip(results if self.several else (results,), self.program.outputs, strict=True)
-        for result, number in outputs:
-            depends = any(wants[i] for i in self.program.depends[number])
-            if not depends or result._data.dtype not in FLOATS:
-                result._node = None
+        for place in derived.outside:
+            (results[place] if self.several else results)._node = None
         return results
 
     def _fits(self, arrays: Sequence[Any]) -> bool:
@@ -196,12 +193,18 @@ class _Derivative:
     inputs      which inputs it reads
     kept        the numbers of the values that it reads and forward is to keep
     results     of which inputs it computes the gradient
+    outside     which outputs have no gradient that is wanted, and so are not on the tape
     """
 
     def __init__(
         self, gate: FusedGate, wants: tuple[bool, ...], places: tuple[int, ...], keeps: bool
     ) -> None:
         program = gate.program
+        self.outside = tuple(
+            place
+            for place, n in enumerate(program.outputs)
+            if program.dtype(n) not in FLOATS or not any(wants[i] for i in program.depends[n])
+        )
         given = _worth_keeping(program) if keeps else []
         traced, self.results = tracing.derivative(program, gate.ndims, wants, places, given)
         derived, read = compact(traced)
@@ -366,10 +369,10 @@ class Fused:
             return self
         try:
             found = self.methods.get(instance)
-            if found is None:
-                found = self.methods[instance] = self._method(weakref.ref(instance))
         except TypeError:  # an instance that cannot be hashed, or not be referred to weakly
             return functools.partial(self, instance)
+        if found is None:
+            found = self.methods[instance] = self._method(weakref.ref(instance))
         return Method(found, instance)
 
     def _method(self, instance: weakref.ref[Any]) -> Fused:

@@ -112,11 +112,7 @@ class InPlace(Operations):
             self._data, self._node = result._data, result._node
         else:
             self._writable(name)
-            if result._data.dtype == self._data.dtype:
-                self.data[...] = result._data
-            else:
-                with np.errstate(all="ignore"):
-                    self.data[...] = result._data
+            write(module_of(self._data), self.data, ..., result._data)
             mark_written(self)
         return self
 

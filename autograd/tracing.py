@@ -163,9 +163,8 @@ def _install_operators() -> None:
 _install_operators()
 
 
-# What the walk asks of the library that symbols belong to.
 class _Symbolic(types.ModuleType):
-    """The array library of symbols, which has no functions of its own."""
+    """The array library of symbols, which has no functions but what the walk asks of one."""
 
     array = staticmethod(lambda x, copy=True, order="C": x)
 
@@ -220,7 +219,7 @@ class Trace:
         scalars: Sequence[Scalar] = (),
         detaches: bool = False,
         numbers: int = 0,
-        device: int | None = 0,
+        device: int | None = None,
     ) -> None:
         self.device = types.SimpleNamespace(id=device)
         self.detaches = detaches

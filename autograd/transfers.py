@@ -86,7 +86,7 @@ def _to_gpu(array: np.ndarray, target: device, non_blocking: bool) -> Array:
         out = _room(xp, array)
         if not array.size:
             return out
-        flat = np.asarray(array, order="C")  # which leaves an array of no dimension one
+        flat = np.asarray(array, order="C")  # a 0-d array stays one
         stream = xp.cuda.get_current_stream()
         out.set(flat, stream=stream)
         if is_pinned(flat):

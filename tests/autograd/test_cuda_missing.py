@@ -124,6 +124,8 @@ def test_no_memory_is_in_use_where_there_is_no_gpu(no_gpu):
 
 def test_emptying_the_cache_does_nothing_where_there_is_no_gpu(no_gpu):
     tg.cuda.empty_cache()
+    assert not tg.cuda.is_initialized()
+    assert tg.cuda.memory_reserved() == 0
 
 
 def test_nothing_is_taken_up_or_supported_where_there_is_no_gpu(no_gpu):
